@@ -1,0 +1,111 @@
+package engine
+
+import (
+	"strings"
+	"time"
+
+	"volley/engine/auth"
+)
+
+// A Field is one header line.
+type Field struct {
+	Name, Value string
+	Secret      bool // never shown, stored or logged
+}
+
+// A Request is one request as it goes on the wire. It is a plain value, so
+// that every transport can send it, and a request that does not change from
+// one iteration to the next can be encoded once.
+type Request struct {
+	Verb        string // GET, POST, …
+	Scheme      string // http or https
+	Host        string // with the port, when it is not the scheme's own
+	Path        string // escaped, starts with a slash
+	Query       string // raw, without the question mark
+	SecretQuery bool   // the query has a secret in it
+	Header      []Field
+	Body        []byte
+	SecretBody  bool // the body has a secret in it
+}
+
+// Set sets the header field of that name, whatever its case, or adds it.
+func (r *Request) Set(f Field) {
+	for i := range r.Header {
+		if strings.EqualFold(r.Header[i].Name, f.Name) {
+			r.Header[i] = f
+			return
+		}
+	}
+	r.Header = append(r.Header, f)
+}
+
+// URL returns the request's address; a secret query is masked.
+func (r *Request) URL() string {
+	u := r.Scheme + "://" + r.Host + r.Path
+	switch {
+	case r.Query == "":
+	case r.SecretQuery:
+		u += "?" + auth.Mask
+	default:
+		u += "?" + r.Query
+	}
+	return u
+}
+
+// A Response is one whole reply as it came off the wire.
+type Response struct {
+	Status int
+	Proto  string // such as HTTP/1.1
+	Header []Field
+	Body   []byte
+}
+
+// Get returns the value of the first header field of that name, whatever its
+// case, and "" if there is none.
+func (r *Response) Get(name string) string { return get(r.Header, name) }
+
+func get(header []Field, name string) string {
+	for i := range header {
+		if strings.EqualFold(header[i].Name, name) {
+			return header[i].Value
+		}
+	}
+	return ""
+}
+
+// A Reply is what came back, read by the method that asked.
+type Reply struct {
+	Outcome   Outcome
+	Detail    string // for a network_error: dns, refused, reset, tls, …; for a failed check: its source; else ""
+	Status    int    // HTTP status; 0 when no reply came
+	Code      string // the platform's code, if it gave one
+	Message   string // the platform's or the error's words, at most MaxMessage bytes
+	RequestID string
+	Header    []Field
+	Body      []byte        // the function's own answer, without the method's envelope
+	Upstream  time.Duration // what the gateway says it spent upstream; 0 when it does not say (PROTOCOL.md 1.4)
+
+	// RetryAfter is what the server asked for in Retry-After; 0 when it did not.
+	RetryAfter time.Duration
+}
+
+// MaxMessage bounds the text kept of an error, in bytes.
+const MaxMessage = 512
+
+// Get returns the value of the first header field of that name.
+func (r *Reply) Get(name string) string { return get(r.Header, name) }
+
+// A Method is one way of asking a gateway to invoke a function. Encode and
+// Decode are pure: they do no I/O and read no clock.
+type Method interface {
+	// Name is the method's name in scenario files, such as http-api.
+	Name() string
+
+	// Encode writes the request for i into to, which is empty. The grant proves
+	// who we are; now is for signatures that carry the time.
+	Encode(i *Invocation, g auth.Grant, now time.Time, to *Request) error
+
+	// Decode reads a whole response: outcome, code, message, ids and the
+	// function's own answer. It cannot fail: what it cannot read is an outcome.
+	Decode(i *Invocation, from *Response, to *Reply)
+}
