@@ -1,0 +1,84 @@
+# Volley. `make help` lists the targets. Go is all that build, test, race,
+# fuzz, bench, lint and check need; the test-* suites also need Node and npm.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO       ?= go
+FUZZTIME ?= 1m
+BENCH    ?= .
+BENCHTIME ?= 1s
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+COMMIT   ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+LDFLAGS  := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+
+# The linter and what it stands on are pinned in a module of their own, so that
+# they never choose the versions that volley itself is built with.
+LINT := $(GO) tool -modfile=.ci/lint/go.mod golangci-lint
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build ./volley, one static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o volley .
+
+.PHONY: demo
+demo: ## run a fan-out against the emulator inside the program: no account, no network
+	$(GO) run . run examples/fan-out.yaml
+
+.PHONY: test
+test: ## run every test that needs nothing but Go
+	$(GO) test ./...
+
+.PHONY: race
+race: ## run the same tests under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race ./...
+
+.PHONY: fuzz
+fuzz: ## fuzz every target for FUZZTIME (1m) each
+	@targets=$$($(GO) test -list '^Fuzz' ./... | awk '/^Fuzz/ {name[++n] = $$1} /^ok/ {for (i = 1; i <= n; i++) print $$2, name[i]; n = 0}'); \
+	if [ -z "$$targets" ]; then echo 'fuzz: no package has a Fuzz target' >&2; exit 1; fi; \
+	while read -r pkg name; do \
+		echo "fuzz: $$name in $$pkg for $(FUZZTIME)"; \
+		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$pkg" < /dev/null; \
+	done <<< "$$targets"
+
+.PHONY: bench
+bench: ## run the benchmarks that match BENCH (all), each for BENCHTIME (1s)
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...
+
+.PHONY: cover
+cover: ## write cover.html: which statements the tests reach
+	$(GO) test -coverpkg=./... -coverprofile=cover.out ./...
+	$(GO) tool cover -html=cover.out -o cover.html
+	@$(GO) tool cover -func=cover.out | tail -n 1
+
+.PHONY: fmt
+fmt: ## fail if a Go file is not formatted
+	@files=$$(find . \( -name node_modules -o -path ./.git \) -prune -o -name '*.go' -print | xargs gofmt -l); \
+	if [ -n "$$files" ]; then echo "fmt: run gofmt -w on:" >&2; echo "$$files" >&2; exit 1; fi
+
+.PHONY: vet
+vet: ## run go vet
+	$(GO) vet ./...
+
+.PHONY: lint
+lint: ## run the linters (the first time builds them: a few minutes)
+	$(LINT) run ./...
+
+.PHONY: check
+check: fmt vet lint test ## all that a change must pass
+
+.PHONY: test-oracle
+test-oracle: ## settle the groups' cases with Node's own promises, then with ours
+	node engine/group/testdata/gen.mjs | diff engine/group/testdata/cases.json -
+	node engine/group/testdata/oracle.mjs < engine/group/testdata/cases.json | diff engine/group/testdata/expected.json -
+	$(GO) test -count=1 ./engine/group/
+
+.PHONY: clean
+clean: ## remove what these targets made
+	rm -rf volley cover.out cover.html examples/real-function/node_modules examples/real-function/logs
