@@ -176,13 +176,15 @@ type Scope struct {
 	Index     int            // the item's place in that list
 	Step      uint64         // ID of the step that asks
 	Now       time.Time      // start of the run + due time
+
+	nest uint64 // tells the items of lists within lists apart
 }
 
 // Rand returns the random numbers of this scope's step in this iteration:
 // always the same for the same seed, iteration, step and item, whichever
 // worker asks and whenever.
 func (s *Scope) Rand() *rand.Rand {
-	return rand.New(rand.NewPCG(mix(s.Seed, uint64(s.Iteration)), mix(s.Step, uint64(s.Index))))
+	return rand.New(rand.NewPCG(mix(s.Seed, uint64(s.Iteration)), mix(s.Step, s.nest)))
 }
 
 // mix makes one well-spread number of two, by the finalizer of SplitMix64

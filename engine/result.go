@@ -102,6 +102,7 @@ type IterationResult struct {
 	Held     time.Duration // waits for a free caller that the scenario asked for (when_busy: wait)
 	Lateness time.Duration // the largest lateness of its invocations; with none, Start - Due - Held
 	Failed   bool          // a step failed, and so ended it
+	Err      error         // why, where no invocation's result tells it: an expression that failed
 	Canceled bool          // it was cut short by the end of the run
 }
 

@@ -15,7 +15,8 @@ type Tally struct {
 	InFlight int           // under way now, warm-up included
 	Callers  int           // hired so far
 	Elapsed  time.Duration // since the start of the run
-	Active   time.Duration // from the end of the warm-up to the end of the last iteration, or to now
+	Sending  time.Duration // from the end of the warm-up to the end of the load, when nothing more was due
+	Active   time.Duration // from the end of the warm-up to the end of the load or of the last iteration, whichever is later
 	Full     time.Duration // time in which all of max_in_flight was in use
 	Burst    float64       // the busiest 100 ms against what was asked of it; 0 where fewer than 100/s were asked
 }

@@ -56,6 +56,29 @@ func (p Profile) Level(t time.Duration) (level float64, ok bool) {
 	return 0, false
 }
 
+// Callers returns how many callers a closed run has at time t, which is the
+// level rounded up, and until when that holds; ok is false from the profile's
+// end on.
+func (p Profile) Callers(t time.Duration) (n int, until time.Duration, ok bool) {
+	var start time.Duration
+	for _, s := range p {
+		if x := t - start; x < s.For {
+			slope := (s.To - s.From) / float64(s.For)
+			level := math.Ceil(s.From + slope*float64(x) - slack)
+			end := s.For
+			switch {
+			case slope > 0: // one more as soon as the level has passed n
+				end = min(end, time.Duration((level+2*slack-s.From)/slope)+1)
+			case slope < 0: // one less as soon as it has come down to n-1
+				end = min(end, time.Duration((level-1-s.From)/slope)+1)
+			}
+			return int(level), start + max(end, x+1), true
+		}
+		start += s.For
+	}
+	return 0, 0, false
+}
+
 // Peak returns the highest level of the profile.
 func (p Profile) Peak() float64 {
 	var peak float64

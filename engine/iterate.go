@@ -1,0 +1,282 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+)
+
+// A caller makes iterations, one at a time.
+type caller struct {
+	run    *Run
+	id     int
+	record Recorder
+}
+
+// A pass is one iteration under way. Steps fired side by side share it.
+type pass struct {
+	*caller
+	ticket
+	losers sync.WaitGroup // groups that have settled, and have members left
+
+	mu       sync.Mutex
+	lateness time.Duration
+	invoked  bool
+}
+
+// A StepError is why a step failed.
+type StepError struct {
+	Step    string
+	Outcome Outcome
+	Message string
+}
+
+func (e *StepError) Error() string {
+	if e.Message == "" {
+		return fmt.Sprintf("%s: %s", e.Step, e.Outcome)
+	}
+	return fmt.Sprintf("%s: %s: %s", e.Step, e.Outcome, e.Message)
+}
+
+// errExpression marks failures that no invocation's result tells of.
+var errExpression = errors.New("expression")
+
+// iterate makes one iteration and records it. It returns when everything that
+// it fired has ended, the losers of its groups included: they are load, too,
+// and belong under max_in_flight.
+func (c *caller) iterate(ctx context.Context, t ticket) {
+	r := c.run
+	r.count(t.warm, &r.sent)
+	start := r.now()
+	p := &pass{caller: c, ticket: t}
+	scope := Scope{Seed: r.Plan.Seed, Iteration: t.n, Row: t.row}
+	_, end, err := p.steps(ctx, r.Plan.Steps, scope, moment{due: t.due, held: t.held}, nil)
+	p.losers.Wait()
+
+	it := IterationResult{
+		Scope: &scope, Warmup: t.warm, Due: t.due, Start: start, End: end, Held: t.held,
+		Lateness: p.lateness, Failed: err != nil, Canceled: err != nil && ctx.Err() != nil,
+	}
+	if !p.invoked {
+		it.Lateness = max(0, start-t.due-t.held)
+	}
+	if errors.Is(err, errExpression) {
+		it.Err = err
+	}
+	if it.Canceled {
+		r.count(t.warm, &r.canceled)
+	} else {
+		r.count(t.warm, &r.finished)
+	}
+	if !t.warm {
+		raise(&r.lastEnd, int64(r.now()))
+	}
+	c.record.Iteration(&it)
+}
+
+// A moment is when a step is due, and for how long it has been held since.
+type moment struct{ due, held time.Duration }
+
+// steps makes steps one after the other. The first is due at m, every other
+// when the one before has settled. It returns what they saved and when the
+// last one settled; a step that fails ends them, unless it says continue.
+func (p *pass) steps(ctx context.Context, steps []Step, s Scope, m moment, w *wire) (saved map[string]any, end time.Duration, err error) {
+	end = m.due
+	for i := range steps {
+		if err := ctx.Err(); err != nil {
+			return saved, max(end, p.run.now()), context.Cause(ctx)
+		}
+		var fresh map[string]any
+		fresh, end, err = p.step(ctx, &steps[i], s, m, w)
+		if len(fresh) > 0 {
+			s.Vars = with(s.Vars, fresh)
+			saved = with(saved, fresh)
+		}
+		if err != nil && !steps[i].Continue {
+			return saved, end, err
+		}
+		m = moment{due: end}
+	}
+	return saved, end, nil
+}
+
+// with returns a copy of vars that has fresh, too.
+func with(vars, fresh map[string]any) map[string]any {
+	if len(vars) == 0 {
+		return fresh
+	}
+	both := maps.Clone(vars)
+	maps.Copy(both, fresh)
+	return both
+}
+
+// step makes one step, unless its condition says no.
+func (p *pass) step(ctx context.Context, st *Step, s Scope, m moment, w *wire) (saved map[string]any, end time.Duration, err error) {
+	s.at(st, p.run.Base.Add(m.due))
+	if yes, err := st.wanted(&s); err != nil || !yes {
+		return nil, m.due, err
+	}
+	return p.do(ctx, st, s, m, w)
+}
+
+// at moves the scope to a step that is due at a time.
+func (s *Scope) at(st *Step, due time.Time) { s.Step, s.Now = st.ID, due }
+
+// wanted says whether the step's condition holds.
+func (st *Step) wanted(s *Scope) (bool, error) {
+	if st.When == nil {
+		return true, nil
+	}
+	yes, err := st.When(s)
+	if err != nil {
+		return false, fmt.Errorf("%w: when: %w", errExpression, err)
+	}
+	return yes, nil
+}
+
+// do makes one step; s is at it.
+func (p *pass) do(ctx context.Context, st *Step, s Scope, m moment, w *wire) (saved map[string]any, end time.Duration, err error) {
+	switch {
+	case st.Invoke != nil:
+		return p.invoke(ctx, st.Invoke, &s, m, w)
+	case st.Group != nil:
+		return p.group(ctx, st.Group, s, m, w)
+	case st.Pause != nil:
+		end, err := p.pause(ctx, st.Pause, &s, m.due)
+		return nil, end, err
+	case st.Pick != nil:
+		return p.steps(ctx, pick(st.Pick, &s).Steps, s, m, w)
+	default:
+		return p.steps(ctx, st.Sequence, s, m, w)
+	}
+}
+
+// pause lets its time go by. Its end is when that time is over, not when the
+// clock woke us: what we oversleep is our lateness.
+func (p *pass) pause(ctx context.Context, pa *Pause, s *Scope, from time.Duration) (time.Duration, error) {
+	d := pa.Min
+	if pa.Max > pa.Min {
+		d += time.Duration(s.Rand().Int64N(int64(pa.Max-pa.Min) + 1))
+	}
+	end := from + d
+	t := time.NewTimer(end - p.run.now())
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return end, nil
+	case <-ctx.Done():
+		return p.run.now(), context.Cause(ctx)
+	}
+}
+
+// pick chooses one of the choices by their weights.
+func pick(choices []Choice, s *Scope) *Choice {
+	var sum float64
+	for i := range choices {
+		sum += choices[i].Weight
+	}
+	x := s.Rand().Float64() * sum
+	for i := range choices {
+		if x -= choices[i].Weight; x < 0 {
+			return &choices[i]
+		}
+	}
+	return &choices[len(choices)-1]
+}
+
+// invoke makes one invocation and records its result.
+func (p *pass) invoke(ctx context.Context, in *Invoke, s *Scope, m moment, w *wire) (saved map[string]any, end time.Duration, err error) {
+	i := Invocation{Step: in, Scope: s, Due: m.due, Held: m.held, Worker: p.id, Warmup: p.warm}
+	var r Result
+	if err := i.render(s); err != nil {
+		now := p.run.now()
+		r = Result{Due: m.due, Start: now, End: now, Held: m.held,
+			Reply: Reply{Outcome: Rejected, Detail: "expression", Message: clip(err.Error())}}
+	} else {
+		p.run.Invoker.Invoke(ctx, &i, &r)
+	}
+	r.Invocation = &i
+	if r.Reply.Outcome == OK && len(in.Saves) > 0 {
+		saved = save(in.Saves, s, &r.Reply)
+	}
+	p.late(r.Lateness())
+	w.add(r.Attempts)
+	p.record.Invocation(&r)
+	if r.Reply.Outcome != OK {
+		return nil, r.End, &StepError{Step: in.Name, Outcome: r.Reply.Outcome, Message: r.Reply.Message}
+	}
+	return saved, r.End, nil
+}
+
+// render fills in the values of this iteration.
+func (i *Invocation) render(s *Scope) (err error) {
+	in := i.Step
+	if in.Data != nil {
+		if i.Data, err = in.Data(s); err != nil {
+			return fmt.Errorf("data: %w", err)
+		}
+	}
+	if i.Header, err = lines(in.Header, s); err != nil {
+		return fmt.Errorf("headers: %w", err)
+	}
+	if in.HTTP == nil {
+		return nil
+	}
+	if in.HTTP.Path != nil {
+		if i.Path, err = in.HTTP.Path(s); err != nil {
+			return fmt.Errorf("http.path: %w", err)
+		}
+	}
+	if i.Query, err = lines(in.HTTP.Query, s); err != nil {
+		return fmt.Errorf("http.query: %w", err)
+	}
+	return nil
+}
+
+func lines(from []HeaderLine, s *Scope) ([]Field, error) {
+	if len(from) == 0 {
+		return nil, nil
+	}
+	to := make([]Field, len(from))
+	for k, l := range from {
+		v, err := l.Value(s)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", l.Name, err)
+		}
+		to[k] = Field{Name: l.Name, Value: v, Secret: l.Secret}
+	}
+	return to, nil
+}
+
+// save takes the values out of a reply. A value that cannot be taken fails the
+// reply like a check: what comes next would rest on nothing.
+func save(saves []Save, s *Scope, r *Reply) map[string]any {
+	saved := make(map[string]any, len(saves))
+	for _, sv := range saves {
+		v, err := sv.Value(s, r)
+		if err != nil {
+			r.Outcome, r.Detail, r.Message = CheckFailed, "save "+sv.Name, clip(err.Error())
+			return nil
+		}
+		saved[sv.Name] = v
+	}
+	return saved
+}
+
+func clip(message string) string {
+	if len(message) > MaxMessage {
+		return message[:MaxMessage]
+	}
+	return message
+}
+
+// late keeps the largest lateness of the iteration's invocations.
+func (p *pass) late(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lateness = max(p.lateness, d)
+	p.invoked = true
+}
