@@ -79,6 +79,15 @@ test-oracle: ## settle the groups' cases with Node's own promises, then with our
 	node engine/group/testdata/oracle.mjs < engine/group/testdata/cases.json | diff engine/group/testdata/expected.json -
 	$(GO) test -count=1 ./engine/group/
 
+.PHONY: test-real
+test-real: build examples/real-function/node_modules/.package-lock.json ## load-test a function under CloudBase's own framework; both must count the same
+	node examples/real-function/test.mjs ./volley
+
+# npm keeps what it has installed in a hidden lock, which serves as the time stamp.
+%/node_modules/.package-lock.json: %/package-lock.json
+	npm ci --prefix $* --ignore-scripts --no-audit --no-fund
+	@touch $@
+
 .PHONY: clean
 clean: ## remove what these targets made
-	rm -rf volley cover.out cover.html examples/real-function/node_modules examples/real-function/logs
+	rm -rf volley cover.out cover.html examples/*/node_modules examples/*/logs .ci/*/node_modules
