@@ -345,9 +345,10 @@ func (r *Run) crowd(sending, work context.Context) {
 		}
 		for i := range want {
 			if i == len(crew) {
-				crew = append(crew, &member{caller: r.hire(), wake: make(chan struct{}, 1)})
-				crew[i].active.Store(true)
-				r.callers.Go(func() { crew[i].work(sending, work, exhausted) })
+				m := &member{caller: r.hire(), wake: make(chan struct{}, 1)}
+				m.active.Store(true)
+				crew = append(crew, m)
+				r.callers.Go(func() { m.work(sending, work, exhausted) })
 			}
 			select {
 			case crew[i].wake <- struct{}{}:

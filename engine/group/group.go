@@ -66,7 +66,7 @@ type Settled[T any] struct {
 type Group struct {
 	Kind   Kind
 	Limit  int  // at most this many members at once; 0: no limit
-	Cancel bool // cancel the context of the members left when the group settles early
+	Cancel bool // when the group settles, cancel the context of all that is left under it
 }
 
 // ErrSettled is the cause with which members are canceled that no longer matter.
@@ -90,10 +90,13 @@ func Run[T any](ctx context.Context, g Group, n int, member func(ctx context.Con
 		settled(nil, nil, emptyErr(g.Kind))
 		return
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	s := &state[T]{kind: g.Kind, members: make([]Settled[T], n), done: make([]bool, n), left: n, settled: settled}
 	if g.Cancel {
+		// Only then: members may have started groups of their own, whose
+		// losers outlive this one.
+		var cancel context.CancelCauseFunc
+		ctx, cancel = context.WithCancelCause(ctx)
+		defer cancel(ErrSettled)
 		s.onSettle = func() { cancel(ErrSettled) }
 	}
 	workers := n
