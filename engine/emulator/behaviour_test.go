@@ -1,0 +1,284 @@
+package emulator
+
+import (
+	"errors"
+	"math"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A shot is one request of a schedule and what came of it.
+type shot struct {
+	at     time.Duration
+	status int
+	took   time.Duration
+	cold   bool
+}
+
+// fire sends a request to fn at each of the times, inside a synctest bubble,
+// and returns what came of them, with the truth of the server.
+func fire(t *testing.T, f Function, at ...time.Duration) (shots []shot, truth Truth) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, Config{Functions: map[string]Function{"fn": f}})
+		shots = make([]shot, len(at))
+		var all sync.WaitGroup
+		for i, when := range at {
+			all.Go(func() {
+				time.Sleep(when)
+				w := httptest.NewRecorder()
+				begin := time.Now()
+				s.ServeHTTP(w, request("POST /v1/functions/fn", "{}", token))
+				shots[i] = shot{at: when, status: w.Code, took: time.Since(begin)}
+			})
+		}
+		all.Wait()
+		truth = s.Truth()
+	})
+	return shots, truth
+}
+
+const ms = time.Millisecond
+
+func TestInstances(t *testing.T) {
+	slow := Latency{P50: 100 * ms}
+	type end struct {
+		status int
+		took   time.Duration
+	}
+	tests := []struct {
+		name string
+		f    Function
+		at   []time.Duration
+		want []end
+		cold int64
+	}{
+		{"the first starts cold, the next is warm", Function{Latency: slow, ColdStart: 400 * ms},
+			[]time.Duration{0, 500 * ms}, []end{{200, 500 * ms}, {200, 100 * ms}}, 1},
+		{"a busy instance does not help", Function{Latency: slow, ColdStart: 400 * ms},
+			[]time.Duration{0, 499 * ms}, []end{{200, 500 * ms}, {200, 500 * ms}}, 2},
+		{"an instance is kept for five minutes", Function{Latency: slow, ColdStart: 400 * ms},
+			[]time.Duration{0, 500*ms + keepWarm - 1}, []end{{200, 500 * ms}, {200, 100 * ms}}, 1},
+		{"and no longer", Function{Latency: slow, ColdStart: 400 * ms},
+			[]time.Duration{0, 500*ms + keepWarm}, []end{{200, 500 * ms}, {200, 500 * ms}}, 2},
+		{"above its concurrency it rejects at once", Function{Latency: slow, Concurrency: 1},
+			[]time.Duration{0, 50 * ms, 101 * ms}, []end{{200, 100 * ms}, {432, 0}, {200, 100 * ms}}, 1},
+		{"retired instances make room", Function{Latency: slow, Concurrency: 1},
+			[]time.Duration{0, 2 * keepWarm}, []end{{200, 100 * ms}, {200, 100 * ms}}, 2},
+		{"faster growth than its burst is rejected", Function{Latency: slow, Burst: 2},
+			[]time.Duration{0, 1, 2, 29 * time.Second}, []end{{200, 100 * ms}, {200, 100 * ms}, {429, 0}, {200, 100 * ms}}, 2},
+		{"the burst comes back with time", Function{Latency: Latency{P50: time.Minute}, Burst: 2},
+			[]time.Duration{0, 1, 29 * time.Second, 31 * time.Second}, []end{{200, time.Minute}, {200, time.Minute}, {429, 0}, {200, time.Minute}}, 3},
+		{"a time limit ends the work, and the instance", Function{Latency: slow, Timeout: 60 * ms, ColdStart: 400 * ms},
+			[]time.Duration{0, time.Second}, []end{{433, 460 * ms}, {433, 460 * ms}}, 2},
+		{"a time limit that is kept changes nothing", Function{Latency: slow, Timeout: 100 * ms, ColdStart: 400 * ms},
+			[]time.Duration{0}, []end{{200, 500 * ms}}, 1},
+		{"without a time limit the platform's longest holds", Function{Latency: Latency{P50: maxTimeout}},
+			[]time.Duration{0}, []end{{200, maxTimeout}}, 1},
+		{"a timeout takes the platform's three seconds", Function{Errors: map[string]float64{"function_timeout": 1}},
+			[]time.Duration{0}, []end{{433, 3 * time.Second}}, 1},
+		{"a failed function leaves its instance", Function{Errors: map[string]float64{"function_error": 1}, Latency: slow, ColdStart: 400 * ms},
+			[]time.Duration{0, time.Second}, []end{{500, 500 * ms}, {500, 100 * ms}}, 1},
+		{"a function out of memory does not", Function{Errors: map[string]float64{"memory_limit": 1}, Latency: slow, ColdStart: 400 * ms},
+			[]time.Duration{0, time.Second}, []end{{434, 500 * ms}, {434, 500 * ms}}, 2},
+		{"an error of the platform needs no instance", Function{Errors: map[string]float64{"throttled": 1}, Latency: slow, ColdStart: 400 * ms},
+			[]time.Duration{0}, []end{{429, 0}}, 0},
+		{"a stall keeps all answers back", Function{Stall: Stall{Every: 5 * time.Second, For: time.Second}},
+			[]time.Duration{3999 * ms, 4 * time.Second, 4500 * ms, 5001 * ms, 9 * time.Second},
+			[]end{{200, 0}, {200, time.Second}, {200, 500 * ms}, {200, 0}, {200, time.Second}}, 2},
+		{"a stall keeps finished work back", Function{Latency: slow, Stall: Stall{Every: 5 * time.Second, For: time.Second}},
+			[]time.Duration{3850 * ms, 3949 * ms, 4950 * ms}, []end{{200, 100 * ms}, {200, 1051 * ms}, {200, 100 * ms}}, 2},
+		{"a stall keeps rejections back", Function{Concurrency: 1, Stall: Stall{Every: 5 * time.Second, For: time.Second}},
+			[]time.Duration{4 * time.Second, 4500 * ms}, []end{{200, time.Second}, {432, 500 * ms}}, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			shots, truth := fire(t, tt.f, tt.at...)
+			var got []end
+			for _, s := range shots {
+				got = append(got, end{s.status, s.took})
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+			var cold int64
+			for _, c := range truth.Counts {
+				cold += c.Cold
+			}
+			if cold != tt.cold {
+				t.Errorf("%d cold starts, want %d", cold, tt.cold)
+			}
+		})
+	}
+}
+
+func TestVersionsHaveTheirOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, Config{Functions: map[string]Function{"fn": {
+			Latency: Latency{P50: 20 * ms}, ColdStart: 100 * ms,
+			Versions: map[string]Function{"4": {Latency: Latency{P50: 25 * ms}}},
+		}}})
+		took := func(headers ...string) time.Duration {
+			begin := time.Now()
+			ask(s, request("POST /v1/functions/fn", "{}", append(headers, token)...))
+			return time.Since(begin)
+		}
+		got := []time.Duration{took(), took("X-Qualifier: 4"), took("X-Qualifier: $LATEST"), took("X-Qualifier: 4"), took("X-Qualifier: $DEFAULT")}
+		want := []time.Duration{120 * ms, 125 * ms, 20 * ms, 25 * ms, 20 * ms}
+		if !slices.Equal(got, want) {
+			t.Errorf("latencies %v, want %v: a version inherits the cold start, and shares no instances", got, want)
+		}
+	})
+}
+
+// The latencies of a stall of 1s in 5s at an even rate: one request in five
+// meets it, and waits for 500 ms on average.
+func TestStallPercentiles(t *testing.T) {
+	var at []time.Duration
+	for i := range 10000 { // 500/s for 20 s
+		at = append(at, time.Duration(i)*2*ms)
+	}
+	shots, _ := fire(t, Function{Stall: Stall{Every: 5 * time.Second, For: time.Second}}, at...)
+	slices.SortFunc(shots, func(a, b shot) int { return int(a.took - b.took) })
+	for q, want := range map[float64]time.Duration{0.5: 0, 0.9: 500 * ms, 0.99: 950 * ms} {
+		if got := shots[int(q*10000)].took; (got - want).Abs() > 2*ms {
+			t.Errorf("p%v is %v, want %v", 100*q, got, want)
+		}
+	}
+}
+
+func TestLatencyQuantiles(t *testing.T) {
+	v := newVersion(1, "fn", latest, Function{Latency: Latency{P50: 20 * ms, P99: 80 * ms}})
+	all := make([]time.Duration, 200000)
+	for i := range all {
+		all[i] = v.latency(v.draw())
+	}
+	slices.Sort(all)
+	for _, want := range []struct {
+		q    float64
+		want time.Duration
+	}{{0.01, 5 * ms}, {0.5, 20 * ms}, {0.99, 80 * ms}} {
+		got := all[int(want.q*float64(len(all)))]
+		if math.Abs(float64(got)/float64(want.want)-1) > 0.02 {
+			t.Errorf("p%v is %v, want %v", 100*want.q, got, want.want)
+		}
+	}
+}
+
+func TestErrorShares(t *testing.T) {
+	v := newVersion(1, "fn", latest, Function{Errors: map[string]float64{"function_error": 0.1, "throttled": 0.02, "reset": 0}})
+	got := map[string]int{}
+	const n = 100000
+	for range n {
+		if m := v.mishap(v.draw()); m != nil {
+			got[m.name]++
+		}
+	}
+	for name, want := range map[string]float64{"function_error": 0.1, "throttled": 0.02, "reset": 0} {
+		// Five standard deviations of a binomial share.
+		if d := math.Abs(float64(got[name])/n - want); d > 5*math.Sqrt(want*(1-want)/n) {
+			t.Errorf("%s has a share of %v, want %v", name, float64(got[name])/n, want)
+		}
+	}
+}
+
+func TestSeeds(t *testing.T) {
+	draws := func(seed uint64, name, qualifier string) string {
+		v := newVersion(seed, name, qualifier, Function{Latency: Latency{P50: 20 * ms, P99: 80 * ms}, Errors: map[string]float64{"reset": 0.5}})
+		var b strings.Builder
+		for range 50 {
+			d := v.draw()
+			b.WriteString(v.latency(d).String())
+			if v.mishap(d) != nil {
+				b.WriteString("!")
+			}
+		}
+		return b.String()
+	}
+	if draws(7, "fn", "3") != draws(7, "fn", "3") {
+		t.Error("the same seed gives other numbers")
+	}
+	for _, other := range []string{draws(8, "fn", "3"), draws(7, "fm", "3"), draws(7, "fn", "4")} {
+		if other == draws(7, "fn", "3") {
+			t.Error("another seed, function or version gives the same numbers")
+		}
+	}
+	ids := func(seed uint64) string {
+		s := start(t, Config{Seed: seed})
+		return ask(s, request("GET /", "")).Header.Get("X-Request-Id")
+	}
+	if a, b := ids(1), ids(1); a != b || a == ids(2) || len(a) != 36 {
+		t.Errorf("request ids %q, %q and %q of seeds 1, 1 and 2", a, b, ids(2))
+	}
+}
+
+func TestValidate(t *testing.T) {
+	fn := func(f Function) Config { return Config{Functions: map[string]Function{"hello": f}} }
+	version := func(f Function) Config { return fn(Function{Versions: map[string]Function{"3": f}}) }
+	tests := []struct {
+		name   string
+		c      Config
+		fields string // of the mistakes, in order
+	}{
+		{"nothing", Config{}, ""},
+		{"an example", fn(Function{Latency: Latency{20 * ms, 80 * ms}, ColdStart: 400 * ms, Errors: map[string]float64{"function_error": 0.001, "throttled": 0.005},
+			Concurrency: 100, Burst: 500, Timeout: 3 * time.Second, Stall: Stall{5 * time.Second, time.Second}, Versions: map[string]Function{"4": {Latency: Latency{P50: 25 * ms}}}}), ""},
+		{"a name with a dot", Config{Functions: map[string]Function{"a.b": {}}}, "functions.a.b"},
+		{"quantiles in the wrong order", fn(Function{Latency: Latency{80 * ms, 20 * ms}}), "functions.hello.latency.p99"},
+		{"p99 alone", fn(Function{Latency: Latency{P99: 20 * ms}}), "functions.hello.latency.p50"},
+		{"times below nothing", fn(Function{Latency: Latency{P50: -1}, ColdStart: -1, Timeout: -1}), "functions.hello.latency.p50 functions.hello.cold_start functions.hello.timeout"},
+		{"a time limit above the platform's", fn(Function{Timeout: time.Hour}), "functions.hello.timeout"},
+		{"an unknown error", fn(Function{Errors: map[string]float64{"x": 0.1}}), "functions.hello.errors.x"},
+		{"a share above all", fn(Function{Errors: map[string]float64{"reset": 1.1}}), "functions.hello.errors.reset"},
+		{"a share that is no number", fn(Function{Errors: map[string]float64{"reset": math.NaN()}}), "functions.hello.errors.reset"},
+		{"shares above all", fn(Function{Errors: map[string]float64{"reset": 0.6, "close": 0.6}}), "functions.hello.errors"},
+		{"quotas below nothing", fn(Function{Concurrency: -1, Burst: -1}), "functions.hello.concurrency functions.hello.burst"},
+		{"a stall without a length", fn(Function{Stall: Stall{Every: time.Second}}), "functions.hello.stall.for"},
+		{"a stall without a period", fn(Function{Stall: Stall{For: time.Second}}), "functions.hello.stall.every"},
+		{"a stall without end", fn(Function{Stall: Stall{time.Second, time.Second}}), "functions.hello.stall.for"},
+		{"a status of an event function", fn(Function{ReplyStatus: 201}), "functions.hello.status"},
+		{"a status that is none", fn(Function{HTTP: true, ReplyStatus: 99}), "functions.hello.status"},
+		{"a version's mistake is told once", version(Function{Timeout: -1}), "functions.hello.versions.3.timeout"},
+		{"a function's mistake is not its version's", fn(Function{Timeout: -1, Versions: map[string]Function{"3": {}}}), "functions.hello.timeout"},
+		{"versions of versions", version(Function{Versions: map[string]Function{"4": {}}}), "functions.hello.versions.3.versions"},
+		{"a version of another kind", version(Function{HTTP: true}), "functions.hello.versions.3.http"},
+		{"a version with a switch", version(Function{WebAuth: true}), "functions.hello.versions.3.web_auth"},
+		{"a qualifier of nothing", fn(Function{Versions: map[string]Function{"": {}}}), "functions.hello.versions."},
+		{"a size below nothing", Config{MaxBody: -1}, "max_body"},
+		{"a token of nothing", Config{Tokens: []string{"a", ""}}, "tokens[1]"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s, err := New(tt.c)
+			if err == nil {
+				s.Close()
+			}
+			var fields []string
+			for _, e := range parts(err) {
+				var one *Error
+				if !errors.As(e, &one) || one.Hint() == "" || one.Problem == "" {
+					t.Fatalf("%v is not an Error with a hint", e)
+				}
+				if one.Error() != one.Field+": "+one.Problem {
+					t.Errorf("%q does not say where and what", one)
+				}
+				fields = append(fields, one.Field)
+			}
+			if got := strings.Join(fields, " "); got != tt.fields {
+				t.Errorf("mistakes in %q, want %q", got, tt.fields)
+			}
+		})
+	}
+}
+
+func parts(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	return nil
+}

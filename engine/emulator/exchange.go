@@ -1,0 +1,404 @@
+package emulator
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// An exchange is one request and its answer.
+type exchange struct {
+	s       *Server
+	w       http.ResponseWriter
+	r       *http.Request
+	stop    <-chan struct{} // closed when the server cannot wait any more
+	arrived time.Duration
+
+	id    string // of the request
+	runID string // of the function's run, should it come to one
+	web   bool   // it came by the HTTP Access Service, not the gateway
+	to    *route
+
+	instance uint64
+	cold     bool
+	spent    time.Duration // in the function
+}
+
+// serve answers r. It panics with http.ErrAbortHandler, as net/http wants it,
+// where the connection must break.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, stop <-chan struct{}) {
+	x := exchange{s: s, w: w, r: r, stop: stop, arrived: s.now(), to: &s.stray}
+	x.name()
+	select {
+	case <-stop:
+		x.abort(outcomeCanceled, "")
+	default:
+	}
+	if strings.HasPrefix(r.URL.Path, "/v1/") {
+		x.gateway()
+	} else {
+		x.web = true
+		x.access()
+	}
+}
+
+// name gives the exchange its ids. A client's own request id is kept, so that
+// it is found in the truth.
+func (x *exchange) name() {
+	n := x.s.requests.Add(1)
+	a := mix(x.s.seed ^ mix(n))
+	b := mix(a + 0x9E3779B97F4A7C15)
+	var text [72]byte
+	appendUUID(text[:0:36], a, b)
+	appendUUID(text[36:36:72], b, mix(b))
+	ids := string(text[:])
+	x.id, x.runID = ids[:36], ids[36:]
+	if own := x.r.Header["X-Request-Id"]; len(own) > 0 && plain(own[0]) {
+		x.id = own[0]
+	}
+}
+
+// appendUUID formats 128 bits as a version 4 UUID (RFC 9562).
+func appendUUID(b []byte, hi, lo uint64) []byte {
+	hi = hi&^0xF000 | 0x4000
+	lo = lo&^(3<<62) | 2<<62
+	const digits = "0123456789abcdef"
+	for i := range 32 {
+		if i == 8 || i == 12 || i == 16 || i == 20 {
+			b = append(b, '-')
+		}
+		word := hi
+		if i >= 16 {
+			word = lo
+		}
+		b = append(b, digits[word>>(60-4*(i%16))&15])
+	}
+	return b
+}
+
+// plain reports whether s can be used as an id everywhere.
+func plain(s string) bool {
+	if s == "" || len(s) > 64 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if !(c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '-' || c == '_' || c == '.') {
+			return false
+		}
+	}
+	return true
+}
+
+// gateway serves /v1/ (PROTOCOL.md 1).
+func (x *exchange) gateway() {
+	r := x.r
+	if env := envOf(r.Host); env != "" && x.s.env != "" && env != x.s.env {
+		x.refuse(400, codeEnv, outcomeRejected, "environment "+env+" does not exist here")
+		return
+	}
+	if code, message := x.s.authorize(r); code != "" {
+		x.refuse(401, code, outcomeAuth, message)
+		return
+	}
+	rest, ok := strings.CutPrefix(r.URL.Path, "/v1/functions/")
+	if !ok {
+		x.refuse(404, codePath, outcomeRejected, "no route for "+r.URL.Path)
+		return
+	}
+	name, sub, deeper := strings.Cut(rest, "/")
+	fn := x.s.functions[name]
+	if fn == nil {
+		x.refuse(404, codeNotFound, outcomeRejected, "function "+name+" not found")
+		return
+	}
+	qualifier := r.Header.Get("X-Qualifier")
+	if x.to = fn.routes[qualifier]; x.to == nil {
+		x.to = &fn.unknown
+		x.refuse(404, codeNoQualifier, outcomeRejected, "qualifier "+qualifier+" of function "+name+" not found")
+		return
+	}
+	switch webfn := isWebfn(r); {
+	case fn.http && webfn:
+		x.forward("/" + sub)
+	case webfn:
+		// The platform passes the request on to a port where an event function
+		// does not listen (PROTOCOL.md 1.3).
+		x.send(answer{end: end{outcomeRejected, "port_unreachable", 443}, upstream: "443"})
+	case fn.http:
+		// What the platform does is unknown; this is for people to read.
+		x.refuse(400, codeParam, outcomeRejected, name+" is an HTTP function: add ?webfn=true or the header X-Tcb-Webfn: true")
+	case r.Method != http.MethodPost || deeper:
+		x.refuse(404, codePath, outcomeRejected, "no route for "+r.Method+" "+r.URL.Path+": an event function is invoked by POST /v1/functions/"+name)
+	default:
+		x.event()
+	}
+}
+
+// access serves the HTTP Access Service (PROTOCOL.md 3). The first part of the
+// path is the function's route; it is stripped, as without path pass-through.
+// The version belongs to the route, so X-Qualifier has no say.
+func (x *exchange) access() {
+	r := x.r
+	if env := envOf(r.Host); env != "" && x.s.env != "" && env != x.s.env {
+		x.refuse(400, codeEnv, outcomeRejected, "environment "+env+" does not exist here")
+		return
+	}
+	name, sub, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	fn := x.s.functions[name]
+	if fn == nil {
+		x.refuse(404, codePath, outcomeRejected, "no route for "+r.URL.Path+": the first part of a path names the function")
+		return
+	}
+	x.to = fn.routes[""]
+	origin := r.Header.Get("Origin")
+	if origin != "" && (len(x.s.origins) == 0 || x.s.origins[origin]) {
+		h := x.w.Header()
+		h.Set("Access-Control-Allow-Origin", origin)
+		h.Set("Access-Control-Allow-Credentials", "true")
+		h.Add("Vary", "Origin")
+	}
+	if r.Method == http.MethodOptions && origin != "" && r.Header.Get("Access-Control-Request-Method") != "" {
+		x.preflight()
+		return
+	}
+	if fn.webAuth {
+		if code, message := x.s.authorize(r); code != "" {
+			x.refuse(401, code, outcomeAuth, message)
+			return
+		}
+	}
+	x.forward("/" + sub)
+}
+
+func (x *exchange) preflight() {
+	h := x.w.Header()
+	h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, PATCH, HEAD, OPTIONS")
+	if asked := x.r.Header.Get("Access-Control-Request-Headers"); asked != "" {
+		h.Set("Access-Control-Allow-Headers", asked)
+	}
+	h.Set("Access-Control-Max-Age", "86400")
+	x.send(answer{end: end{outcomeOK, "preflight", 204}, upstream: "-"})
+}
+
+// envOf returns the environment that one of the vendor's hosts names
+// (PROTOCOL.md 1.1 and 3); other hosts name none.
+func envOf(host string) string {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	env, domain, _ := strings.Cut(host, ".")
+	switch {
+	case domain == "api.tcloudbasegateway.com", domain == "api.intl.tcloudbasegateway.com", domain == "service.tcloudbase.com":
+		return env
+	case strings.HasSuffix(domain, ".app.tcloudbase.com"): // ENV-<appid>.REGION
+		if i := strings.LastIndexByte(env, '-'); i > 0 {
+			return env[:i]
+		}
+	}
+	return ""
+}
+
+// authorize returns the code and message to refuse r with, or nothing.
+func (s *Server) authorize(r *http.Request) (code, message string) {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	token = strings.TrimSpace(token)
+	switch {
+	case scheme == "" || strings.EqualFold(scheme, "Bearer") && token == "":
+		return codeNoCredentials, "missing credentials"
+	case !strings.EqualFold(scheme, "Bearer"):
+		return codeCredentials, "invalid credentials: a bearer token is wanted"
+	case len(s.tokens) > 0 && !s.tokens[sha256.Sum256([]byte(token))]:
+		return codeCredentials, "invalid credentials"
+	}
+	return "", ""
+}
+
+func isWebfn(r *http.Request) bool {
+	if h := r.Header["X-Tcb-Webfn"]; len(h) > 0 && strings.EqualFold(h[0], "true") {
+		return true
+	}
+	return strings.Contains(r.URL.RawQuery, "webfn=") && strings.EqualFold(r.URL.Query().Get("webfn"), "true")
+}
+
+// event invokes an event function with what was posted.
+func (x *exchange) event() {
+	buf := x.s.buffer()
+	defer x.s.putBuffer(buf)
+	if !x.read(buf) {
+		return
+	}
+	raw := buf.Bytes()
+	if len(raw) == 0 {
+		raw = []byte("{}") // what the vendor's SDK sends for no data
+	}
+	if lead := bytes.TrimLeft(raw, " \t\r\n"); len(lead) == 0 || lead[0] != '{' || !json.Valid(raw) {
+		x.refuse(400, codeParam, outcomeRejected, "bad http request body (not a JSON object)")
+		return
+	}
+	x.invoke(func(reply func(any) ([]byte, error)) answer {
+		if reply == nil {
+			return answer{end: end{outcomeOK, "", 200}, kind: x.s.labels.json, body: raw, upstream: "200"}
+		}
+		var event any
+		if err := json.Unmarshal(raw, &event); err != nil {
+			return x.failure(err)
+		}
+		body, err := reply(event)
+		if err != nil {
+			return x.failure(err)
+		}
+		return answer{end: end{outcomeOK, "", 200}, kind: x.s.labels.of(body), body: body, upstream: "200"}
+	})
+}
+
+// forward invokes a function with the description of an HTTP request.
+func (x *exchange) forward(path string) {
+	buf := x.s.buffer()
+	defer x.s.putBuffer(buf)
+	if !x.read(buf) {
+		return
+	}
+	x.invoke(func(reply func(any) ([]byte, error)) answer {
+		event := x.describe(path, buf.Bytes())
+		var body []byte
+		var err error
+		if reply == nil {
+			body, err = json.Marshal(event)
+		} else {
+			body, err = reply(event)
+		}
+		if err != nil {
+			return x.failure(err)
+		}
+		a, err := x.s.response(body, reply != nil)
+		if err != nil {
+			return x.failure(err)
+		}
+		if a.status == 0 {
+			a.status = 200
+			if x.to.version.fn.ReplyStatus != 0 {
+				a.status = x.to.version.fn.ReplyStatus
+			}
+		}
+		a.outcome = statusOutcome(a.status)
+		a.upstream = strconv.Itoa(a.status)
+		return a
+	})
+}
+
+// read takes in the request's body; where it returns false, the answer is given.
+func (x *exchange) read(buf *bytes.Buffer) bool {
+	if x.r.Body == nil || x.r.Body == http.NoBody {
+		return true
+	}
+	limit := x.s.maxBody
+	if x.r.ContentLength > limit {
+		x.tooLarge()
+		return false
+	}
+	body := io.LimitedReader{R: x.r.Body, N: limit + 1}
+	if _, err := buf.ReadFrom(&body); err != nil {
+		x.abort(outcomeCanceled, "body")
+	}
+	if int64(buf.Len()) > limit {
+		x.tooLarge()
+		return false
+	}
+	return true
+}
+
+// tooLarge refuses a body, after reading on for a while: most clients look at
+// the answer only when they have sent all.
+func (x *exchange) tooLarge() {
+	_, _ = io.CopyN(io.Discard, x.r.Body, 64<<20) // the refusal is the answer, whatever happens here
+	x.refuse(413, codePayload, outcomeRejected, fmt.Sprintf("the request body is larger than %d bytes", x.s.maxBody))
+}
+
+// invoke asks the function. run makes its answer with the version's reply.
+func (x *exchange) invoke(run func(reply func(any) ([]byte, error)) answer) {
+	v := x.to.version
+	d := v.draw()
+	m := v.mishap(d)
+	start := x.s.now()
+	if m != nil && m.stage == atGateway {
+		x.settle(start, m.answer(x))
+		return
+	}
+	var q quota
+	x.instance, x.cold, q = v.pool.acquire(x.s.start, start)
+	if q != fits {
+		x.settle(start, x.overQuota(q))
+		return
+	}
+	work := v.latency(d)
+	var a answer
+	keep := true
+	switch {
+	case m != nil && m.stage == atLimit:
+		work, a, keep = v.patience(), m.answer(x), !m.fatal
+	case work > v.limit:
+		work, a, keep = v.limit, v.expired.answer(x), false
+	case m != nil && m.fault != halfFault:
+		a, keep = m.answer(x), !m.fatal
+	default:
+		a = run(guard(v.fn.Reply))
+		if int64(len(a.body)) > x.s.maxBody {
+			a = x.failure(fmt.Errorf("the response is larger than %d bytes", x.s.maxBody))
+			a.status, a.upstream = 407, "407"
+		}
+		if m != nil {
+			a.fault, a.end = m.fault, end{m.outcome, m.name, a.status}
+		}
+	}
+	ready := start + work
+	if x.cold {
+		ready += v.fn.ColdStart
+	}
+	ready = v.fn.Stall.until(ready)
+	ok := x.s.sleep.until(ready, x.stop)
+	now := x.s.now()
+	x.spent = now - start
+	v.pool.release(x.instance, now, keep)
+	if !ok {
+		x.abort(outcomeCanceled, "")
+	}
+	x.send(a)
+}
+
+// settle gives an answer that needs no instance, when the stall lets it.
+func (x *exchange) settle(ready time.Duration, a answer) {
+	if !x.s.sleep.until(x.to.version.fn.Stall.until(ready), x.stop) {
+		x.abort(outcomeCanceled, "")
+	}
+	x.send(a)
+}
+
+func (x *exchange) overQuota(q quota) answer {
+	if q == overBurst {
+		return x.platform(end{outcomeThrottle, codeResources, 429}, "ResourceLimit: instances are added too fast", "-")
+	}
+	return x.platform(end{outcomeThrottle, codeResources, 432}, "ResourceLimitReached: all instances are busy", "-")
+}
+
+// guard makes a panic an error, as the platform does with a function's.
+func guard(reply func(any) ([]byte, error)) func(any) ([]byte, error) {
+	if reply == nil {
+		return nil
+	}
+	return func(event any) (body []byte, err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				err = fmt.Errorf("panic: %v", p)
+			}
+		}()
+		return reply(event)
+	}
+}
