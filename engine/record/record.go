@@ -1,0 +1,363 @@
+// Package record writes down what a run measures: histograms, counts, and the
+// run folder.
+//
+// Callers hand in results; each writes small samples into a shard of its own.
+// One collector empties the shards five times a second, and is the only one
+// that touches histograms. Every second it writes one histogram for every
+// series and measure to series.hlog, and one line to counts.jsonl. These two
+// are enough to make the report again, whatever ended the run.
+//
+// What a histogram of class ok or failed has in it are results that ran to an
+// end of their own. A client timeout is one of them, with the time it took.
+// Canceled and dropped results are counted among the outcomes and have no
+// time. What was due in the warm-up is counted, and its response and service
+// times are in series.hlog, tagged phase=warmup; it is in no other number.
+package record
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	hdr "github.com/HdrHistogram/hdrhistogram-go"
+
+	"volley/engine"
+)
+
+const (
+	ticksPerSecond = 5
+	tick           = time.Second / ticksPerSecond
+
+	// maxSeries bounds the series and groups of a plan together. A thousand
+	// arms and steps are a mistake, not a comparison.
+	maxSeries = 4096
+
+	// slowestEvery is how often slowest.jsonl is brought up to date during a run.
+	slowestEvery = 10 * time.Second
+)
+
+// Options says what a Recorder records, and where to. Plan, Start and Tally
+// are required.
+type Options struct {
+	Dir   string              // the run folder, which exists; "": nothing is kept on disk
+	Plan  *engine.Plan        // what is run
+	Start time.Time           // what all times of results count from
+	Tally func() engine.Tally // how far the run has come; must be safe for concurrent use
+
+	// OnSecond is called after every second, one call at a time, by the
+	// collector's goroutine, and for the last, shorter one by Close. The next
+	// second waits for it, results do not. It must not call Close. Nil: nobody
+	// asks.
+	OnSecond func(*Second)
+
+	open func(path string) (file, error) // for tests that need failing disks
+}
+
+// A file is what is written to during a run.
+type file interface {
+	Write([]byte) (int, error)
+	Close() error
+}
+
+// A Recorder writes down the results of one run. Close must be called.
+type Recorder struct {
+	o     Options
+	shape *shape
+	head  header
+	cold  *cold
+
+	shards []*shard
+	hired  atomic.Uint32 // calls of Shard so far
+	snap   atomic.Pointer[Snapshot]
+	err    atomic.Pointer[error]
+
+	wake chan struct{}
+	stop chan struct{}
+	done chan struct{}
+
+	mu       sync.Mutex // guards what follows, and comes before a shard's
+	spare    []sample   // what the next shard to be emptied goes on with
+	main     *gather
+	warm     *gather
+	live     live
+	relieved int64 // times that a caller had to empty a full shard
+
+	// The collector's own.
+	total     *set
+	warmTotal *set
+	second    int
+	since     time.Duration // end of the last second that was written
+	tallied   engine.Tally  // at that time
+	encode    encoder
+	hlog      file
+	counts    file
+	failures  file
+	slowAt    time.Duration // when slowest.jsonl was last written
+	closed    sync.Once
+}
+
+// Create returns a recorder for a run that starts at o.Start, creates its
+// files in the run folder, and starts its collector, which Close ends.
+func Create(o Options) (*Recorder, error) {
+	if o.Plan == nil || o.Tally == nil || o.Start.IsZero() {
+		return nil, errors.New("record: Options needs a Plan, a Start and a Tally")
+	}
+	if n := len(o.Plan.Series) + len(o.Plan.Groups); n > maxSeries {
+		return nil, fmt.Errorf("record: the plan has %d series and groups, at most %d can be kept apart: use fewer steps, arms or qualifiers", n, maxSeries)
+	}
+	if o.open == nil {
+		o.open = func(path string) (file, error) { return os.Create(path) }
+	}
+	sh := &shape{series: o.Plan.Series, groups: o.Plan.Groups}
+	scratch := hdr.New(lowestUS, MaxUS, precision)
+	r := &Recorder{
+		o: o, shape: sh, head: newHeader(o.Plan, o.Start),
+		cold: newCold(sh, o.Start, o.Dir != ""),
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+		main: newGather(sh, scratch), warm: newGather(sh, scratch),
+		live:  live{hist: hdr.New(lowestUS, MaxUS, precision)},
+		total: newSet(sh), warmTotal: newSet(sh),
+	}
+	for range runtime.GOMAXPROCS(0) {
+		r.shards = append(r.shards, &shard{r: r})
+	}
+	r.snap.Store(&Snapshot{})
+	if err := r.openFiles(); err != nil {
+		return nil, err
+	}
+	go r.collect()
+	return r, nil
+}
+
+func (r *Recorder) openFiles() error {
+	if r.o.Dir == "" {
+		return nil
+	}
+	var err error
+	for _, f := range []struct {
+		to   *file
+		name string
+		head []byte
+	}{
+		{&r.hlog, SeriesFile, hlogHead(r.o.Start)},
+		{&r.counts, CountsFile, appendJSON(nil, r.head)},
+		{&r.failures, FailuresFile, nil},
+	} {
+		if err == nil {
+			*f.to, err = r.o.open(filepath.Join(r.o.Dir, f.name))
+		}
+		if err == nil && f.head != nil {
+			_, err = (*f.to).Write(f.head)
+		}
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("record: %w", err), r.closeFiles())
+	}
+	return nil
+}
+
+func (r *Recorder) closeFiles() error {
+	var errs []error
+	for _, f := range []*file{&r.hlog, &r.counts, &r.failures} {
+		if *f != nil {
+			errs = append(errs, (*f).Close())
+			*f = nil
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Shard returns what one caller writes to. There are as many shards as
+// processors; more callers share them.
+func (r *Recorder) Shard() engine.Recorder {
+	return r.shards[int(r.hired.Add(1)-1)%len(r.shards)]
+}
+
+// Err returns the first error of writing to the run folder, or nil. The run
+// goes on without its file, and its results are still complete in memory.
+func (r *Recorder) Err() error {
+	if p := r.err.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// fail remembers the first error.
+func (r *Recorder) fail(err error) {
+	if err != nil {
+		err = fmt.Errorf("record: %w", err)
+		r.err.CompareAndSwap(nil, &err)
+	}
+}
+
+// nudge wakes the collector before its time.
+func (r *Recorder) nudge() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// relieve empties a full shard in place of the collector.
+func (r *Recorder) relieve(s *shard) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.relieved++
+	r.empty(s)
+}
+
+// empty moves a shard's samples on. r.mu is held.
+func (r *Recorder) empty(s *shard) {
+	s.mu.Lock()
+	full := s.buf
+	s.buf = r.spare[:0]
+	s.mu.Unlock()
+	for i := range full {
+		v := &full[i]
+		r.live.take(v)
+		switch {
+		case !v.warmup:
+			r.main.take(v)
+		default:
+			r.warm.take(v.atWarmup())
+		}
+	}
+	r.spare = full
+}
+
+// collect empties the shards, and ends each second, until stop is closed.
+func (r *Recorder) collect() {
+	defer close(r.done)
+	// Ticks are aimed at whole seconds from the start of the run, so that what
+	// is drained at a boundary is what came before it.
+	next := func() time.Duration { return tick - time.Since(r.o.Start)%tick }
+	timer := time.NewTimer(next())
+	defer timer.Stop()
+	for {
+		select {
+		case <-r.stop:
+			return
+		case <-r.wake:
+			r.drain()
+		case <-timer.C:
+			r.drain()
+			t := r.o.Tally()
+			now := time.Since(r.o.Start)
+			if second := now.Truncate(time.Second); second > r.since {
+				r.endSecond(second, t, false)
+			}
+			r.publish(now, t)
+			timer.Reset(next())
+		}
+	}
+}
+
+func (r *Recorder) drain() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.shards {
+		r.empty(s)
+	}
+}
+
+// endSecond closes the second that ends now: adds it to the totals, writes it
+// down, and shows it to who asked.
+func (r *Recorder) endSecond(now time.Duration, t engine.Tally, last bool) {
+	// To the millisecond, as the log has it.
+	now = max(r.since, now.Truncate(time.Millisecond))
+	r.mu.Lock()
+	main, warm := r.main.finish(), r.warm.finish()
+	relieved := r.relieved
+	r.mu.Unlock()
+	r.total.merge(main)
+	r.warmTotal.mergeCounts(warm)
+
+	s := &Second{Start: r.since, Length: now - r.since, Tally: t, active: max(0, t.Active-r.tallied.Active), set: main, shape: r.shape}
+	r.write(s, warm, relieved, last)
+	r.since, r.tallied = now, t
+	r.second++
+	if r.o.OnSecond != nil {
+		r.o.OnSecond(s)
+	}
+}
+
+// write brings a second to the files. The histograms come before the line of
+// counts: a second without its line did not happen.
+func (r *Recorder) write(s *Second, warm *set, relieved int64, last bool) {
+	l := newLine(r.second, s, warm)
+	l.Relieved = relieved
+	r.cold.mu.Lock()
+	l.NewErrors, l.Errors, l.OtherErrors = r.cold.errors.news()
+	l.FailuresKept, l.FailuresLeftOut = r.cold.kept, r.cold.leftOut
+	failures := r.cold.pending
+	r.cold.pending = nil
+	r.cold.mu.Unlock()
+	if r.o.Dir == "" {
+		return
+	}
+	log := r.encode.appendHlog(nil, r.shape, s.set, false, s.Start, s.Length)
+	log = r.encode.appendHlog(log, r.shape, warm, true, s.Start, s.Length)
+	if !r.put(&r.hlog, log) || !r.put(&r.counts, appendJSON(nil, l)) {
+		// One without the other could not be told from the truth.
+		r.hlog, r.counts = r.abandon(r.hlog), r.abandon(r.counts)
+	}
+	r.put(&r.failures, failures)
+	if now := s.Start + s.Length; last || now-r.slowAt >= slowestEvery {
+		r.slowAt = now
+		if lines := r.cold.slowestLines(); lines != nil || last {
+			r.fail(WriteFile(filepath.Join(r.o.Dir, SlowestFile), lines))
+		}
+	}
+}
+
+// put writes to a file, and reports whether what is in it is still whole. After
+// an error nothing more is written to it.
+func (r *Recorder) put(f *file, b []byte) bool {
+	if *f == nil {
+		return false
+	}
+	if len(b) == 0 {
+		return true
+	}
+	if _, err := (*f).Write(b); err != nil {
+		r.fail(err)
+		*f = r.abandon(*f)
+	}
+	return *f != nil
+}
+
+func (r *Recorder) abandon(f file) file {
+	if f != nil {
+		r.fail(f.Close())
+	}
+	return nil
+}
+
+// Close ends the recording, after the last caller has returned: it writes down
+// the last second and returns all that was recorded. The totals are complete
+// even when the error says that the folder is not.
+func (r *Recorder) Close() (*Totals, error) {
+	var t *Totals
+	r.closed.Do(func() {
+		close(r.stop)
+		<-r.done
+		r.drain()
+		tally := r.o.Tally()
+		now := time.Since(r.o.Start)
+		r.endSecond(now, tally, true)
+		r.publish(now, tally)
+		r.fail(r.closeFiles())
+		t = &Totals{head: r.head, shape: r.shape, set: r.total, warm: r.warmTotal, tally: newTallyLine(tally).tally(),
+			errors: r.cold.errors.rows, last: line{OtherErrors: r.cold.errors.other,
+				FailuresKept: r.cold.kept, FailuresLeftOut: r.cold.leftOut, Relieved: r.relieved}}
+	})
+	if t == nil {
+		return nil, errors.New("record: closed twice")
+	}
+	return t, r.Err()
+}

@@ -1,0 +1,236 @@
+package record
+
+import (
+	"math"
+	"sync"
+	"time"
+
+	"volley/engine"
+)
+
+// none marks a time that was not measured; overRange one above MaxUS.
+const (
+	none      = math.MaxUint32
+	overRange = math.MaxUint32 - 1
+)
+
+// micros returns d in µs, rounded to the nearest, as a sample keeps it.
+func micros(d time.Duration) uint32 {
+	us := (d + 500*time.Nanosecond) / time.Microsecond
+	if us > MaxUS {
+		return overRange
+	}
+	return uint32(max(0, us))
+}
+
+// us returns d in µs, rounded to the nearest.
+func us(d time.Duration) int64 {
+	if d < 0 {
+		return -us(-d)
+	}
+	return int64((d + 500*time.Nanosecond) / time.Microsecond)
+}
+
+// A sample is a result made small: what is left of it after the call that
+// brought it. It points to nothing, so that the garbage collector has nothing
+// to do with it.
+type sample struct {
+	times    [numMeasures]uint32 // µs; none where not measured
+	bytesOut int64
+	bytesIn  int64
+	owner    int32 // series, group or run; see shape
+	status   int32
+	kind     sampleKind
+	class    Class // Success or Failure; All where it is in neither
+	outcome  engine.Outcome
+	warmup   bool
+	single   bool  // an attempt of a step that retries, beside its invocation
+	fresh    bool  // attempts on new connections
+	reused   bool  // attempts on used ones
+	members  int32 // of a group
+	wire     int32 // most of a group on the wire at once
+	asked    int32 // members of a group to be fired at once
+}
+
+type sampleKind uint8
+
+const (
+	ofInvocation sampleKind = iota // or an attempt
+	ofGroup
+	ofIteration
+)
+
+func newSample(kind sampleKind, owner int, warmup bool) sample {
+	s := sample{kind: kind, owner: int32(owner), warmup: warmup}
+	for m := range s.times {
+		s.times[m] = none
+	}
+	return s
+}
+
+func (s *sample) set(m Measure, d time.Duration) { s.times[m] = micros(d) }
+
+// classOf returns which times a result of that outcome belongs to.
+func classOf(o engine.Outcome) Class {
+	switch {
+	case o == engine.OK:
+		return Success
+	case o.Failed():
+		return Failure
+	}
+	return All
+}
+
+// shardCapacity bounds the samples that wait in a shard for the collector.
+const shardCapacity = 4096
+
+// A shard is what some callers write to: a bounded buffer that the collector
+// empties several times a second. It implements engine.Recorder.
+type shard struct {
+	r   *Recorder
+	mu  sync.Mutex
+	buf []sample
+}
+
+// put appends samples that belong together. A buffer that is half full wakes
+// the collector; one that is full is emptied by who wants to write, so that
+// memory is bounded and nothing is lost.
+func (s *shard) put(samples ...sample) {
+	s.mu.Lock()
+	for len(s.buf)+len(samples) > shardCapacity && len(s.buf) > 0 {
+		s.mu.Unlock()
+		s.r.relieve(s)
+		s.mu.Lock()
+	}
+	was := len(s.buf)
+	s.buf = append(s.buf, samples...)
+	half := was < shardCapacity/2 && len(s.buf) >= shardCapacity/2
+	s.mu.Unlock()
+	if half {
+		s.r.nudge()
+	}
+}
+
+// Invocation records an invocation and its attempts.
+func (s *shard) Invocation(r *engine.Result) {
+	i := r.Invocation
+	retries := i.Step.Attempts >= 0
+	v := newSample(ofInvocation, i.Step.Series, i.Warmup)
+	v.outcome, v.status, v.class = r.Reply.Outcome, int32(r.Reply.Status), classOf(r.Reply.Outcome)
+	if v.class != All {
+		v.set(Response, r.Response())
+		if len(r.Attempts) > 0 {
+			v.set(Service, r.Service())
+		}
+		if r.Held > 0 {
+			v.set(Held, r.Held)
+		}
+		if r.Reply.Upstream > 0 && !retries {
+			v.set(Upstream, r.Reply.Upstream)
+		}
+	}
+	for n := range r.Attempts {
+		a := &r.Attempts[n]
+		v.bytesOut += a.BytesOut
+		v.bytesIn += a.BytesIn
+		if !retries {
+			v.attempt(a)
+		}
+	}
+	if !retries {
+		s.put(v)
+	} else {
+		s.putAttempts(v, r)
+	}
+	if v.class == Failure {
+		s.r.cold.failed(r)
+	}
+	if v.class != All {
+		s.r.cold.slow(r)
+	}
+}
+
+func (s *shard) putAttempts(v sample, r *engine.Result) {
+	s.put(v)
+	for n := range r.Attempts {
+		a := &r.Attempts[n]
+		t := newSample(ofInvocation, r.Invocation.Step.Attempts, v.warmup)
+		t.single = true
+		t.outcome, t.status, t.class = a.Outcome, int32(a.Status), classOf(a.Outcome)
+		t.bytesOut, t.bytesIn = a.BytesOut, a.BytesIn
+		if t.class != All {
+			t.set(Response, a.End-a.Due)
+			t.set(Service, a.End-a.Start)
+			if a.Held > 0 {
+				t.set(Held, a.Held)
+			}
+			if n == len(r.Attempts)-1 && r.Reply.Upstream > 0 {
+				t.set(Upstream, r.Reply.Upstream)
+			}
+		}
+		t.attempt(a)
+		s.put(t)
+	}
+}
+
+// attempt adds the phases of an attempt. A phase less than 0 did not happen.
+func (s *sample) attempt(a *engine.Attempt) {
+	s.reused, s.fresh = a.Reused, !a.Reused
+	if s.class == All {
+		return
+	}
+	p := &a.Phases
+	for m, d := range [...]time.Duration{p.DNS, p.Connect, p.TLS, p.Send, p.FirstByte, p.Receive} {
+		if d >= 0 {
+			s.set(DNS+Measure(m), d)
+		}
+	}
+}
+
+// Group records a group.
+func (s *shard) Group(r *engine.GroupResult) {
+	g := newSample(ofGroup, s.r.shape.group(r.Group.Index), r.Warmup)
+	g.class = Failure
+	if r.OK {
+		g.class = Success
+	}
+	g.set(First, r.First-r.Due)
+	g.set(Settle, r.Settled-r.Due)
+	g.set(Makespan, r.Last-r.Due)
+	if r.Median > 0 && r.Members > 1 {
+		g.set(Straggler, time.Duration(1000*float64(r.Last-r.Due)/float64(r.Median))*time.Microsecond)
+	}
+	asked := r.Members
+	if r.Group.Limit > 0 {
+		asked = min(asked, r.Group.Limit)
+	}
+	g.members, g.wire, g.asked = int32(r.Members), int32(r.OnTheWire), int32(asked)
+	s.put(g)
+}
+
+// Iteration records an iteration.
+func (s *shard) Iteration(r *engine.IterationResult) {
+	i := newSample(ofIteration, s.r.shape.run(), r.Warmup)
+	i.class = Success
+	if r.Failed {
+		i.class = Failure
+	}
+	// A late generator also makes iterations that are cut short late.
+	i.set(Lateness, r.Lateness)
+	if r.Canceled {
+		i.outcome = engine.Canceled
+	} else {
+		i.set(Iteration, r.End-r.Due)
+	}
+	s.put(i)
+}
+
+// atWarmup leaves of a sample what is kept of the warm-up.
+func (s *sample) atWarmup() *sample {
+	for m := range s.times {
+		if Measure(m) != Response && Measure(m) != Service {
+			s.times[m] = none
+		}
+	}
+	return s
+}

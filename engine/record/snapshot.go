@@ -1,0 +1,98 @@
+package record
+
+import (
+	"maps"
+	"time"
+
+	hdr "github.com/HdrHistogram/hdrhistogram-go"
+
+	"volley/engine"
+)
+
+// A Snapshot is how a run stands, for whoever looks on. It does not change.
+// Counts are of invocations. While the warm-up lasts they are of the warm-up;
+// with the first result after it they begin again.
+type Snapshot struct {
+	Elapsed     time.Duration // since the start of the run
+	Tally       engine.Tally
+	Warmup      bool  // nothing but warm-up so far
+	Invocations int64 // results so far
+	OK          int64
+	Failed      int64
+	PerSecond   float64       // results in the last second
+	P50, P99    time.Duration // of response, so far
+	Outcomes    [engine.NumOutcomes]int64
+	Statuses    map[int]int64 // by HTTP status; -1 for all past the first 64
+}
+
+// Snapshot returns how the run stood at most a fifth of a second ago. It never
+// waits, and nobody waits for it.
+func (r *Recorder) Snapshot() *Snapshot { return r.snap.Load() }
+
+// A live counts for snapshots. Its histogram is dense: there is one for the
+// whole run, and it takes every response as it comes.
+type live struct {
+	hist     *hdr.Histogram
+	counts   Counts
+	statuses statuses
+	measured bool                 // a result after the warm-up has come
+	all      int64                // results, warm-up included
+	before   [ticksPerSecond]mark // of the last second, a ring
+	next     int
+}
+
+type mark struct {
+	at  time.Duration
+	all int64
+}
+
+func (l *live) take(s *sample) {
+	if s.kind != ofInvocation || s.single {
+		return
+	}
+	if !s.warmup && !l.measured {
+		l.measured, l.counts, l.statuses = true, Counts{}, nil
+		l.hist.Reset()
+	}
+	l.all++
+	if s.warmup && l.measured {
+		return // a late one
+	}
+	l.counts.Total++
+	l.counts.Outcomes[s.outcome]++
+	if s.status != 0 {
+		l.statuses.add(int(s.status), 1)
+	}
+	if us := s.times[Response]; us != none {
+		_ = l.hist.RecordValue(min(int64(us), MaxUS)) // within range
+	}
+}
+
+// publish makes a new snapshot. Only the collector calls it, five times a
+// second.
+func (r *Recorder) publish(now time.Duration, t engine.Tally) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := &r.live
+	s := &Snapshot{
+		Elapsed: now, Tally: t, Warmup: !l.measured,
+		Invocations: l.counts.Total, OK: l.counts.Outcomes[engine.OK], Failed: l.counts.Failed(), Outcomes: l.counts.Outcomes,
+		P50:      time.Duration(min(l.hist.ValueAtPercentile(50), MaxUS)) * time.Microsecond,
+		P99:      time.Duration(min(l.hist.ValueAtPercentile(99), MaxUS)) * time.Microsecond,
+		Statuses: maps.Collect(l.statuses.each),
+	}
+	if old := l.before[l.next]; now > old.at {
+		s.PerSecond = float64(l.all-old.all) / (now - old.at).Seconds()
+	}
+	l.before[l.next] = mark{now, l.all}
+	l.next = (l.next + 1) % len(l.before)
+	r.snap.Store(s)
+}
+
+func (s statuses) each(yield func(status int, count int64) bool) {
+	for _, c := range s {
+		if !yield(c.status, c.count) {
+			return
+		}
+	}
+}

@@ -1,0 +1,192 @@
+package record
+
+import (
+	"fmt"
+	"time"
+
+	"volley/engine"
+)
+
+// A Measure is a time that is recorded.
+type Measure uint8
+
+// The measures. First to Straggler are of groups; Lateness and Iteration are
+// of whole iterations; all others are of invocations and attempts.
+const (
+	Response  Measure = iota // end - due
+	Service                  // end - start, summed over the attempts
+	Held                     // waits that the scenario asked for; only of those that waited
+	First                    // due to the first member's completion
+	Settle                   // due to the group's settling
+	Makespan                 // due to the last member's completion
+	Straggler                // makespan ÷ median member, in thousandths
+	Lateness                 // the largest lateness of an iteration's invocations
+	Iteration                // due to the last step's settling
+	DNS                      // phases: only where they happened
+	Connect
+	TLS
+	Send
+	FirstByte
+	Receive
+	Upstream // what the gateway says it spent upstream (PROTOCOL.md 1.4)
+
+	numMeasures = int(iota)
+)
+
+// String returns the measure's name as it stands in files and thresholds.
+func (m Measure) String() string {
+	names := [numMeasures]string{"response", "service", "held", "first", "settle", "makespan", "straggler", "lateness",
+		"iteration", "dns", "connect", "tls", "send", "first_byte", "receive", "upstream"}
+	if int(m) < len(names) {
+		return names[m]
+	}
+	return fmt.Sprintf("measure(%d)", uint8(m))
+}
+
+// ofGroups reports whether m is a time of groups.
+func (m Measure) ofGroups() bool { return m >= First && m <= Straggler }
+
+// ofRun reports whether m is a time of iterations.
+func (m Measure) ofRun() bool { return m == Lateness || m == Iteration }
+
+// A Class is a part of the results. Canceled and dropped ones are in none:
+// they did not run to an end of their own, so they have no time of their own.
+type Class uint8
+
+// The classes.
+const (
+	All     Class = iota // success and failure
+	Success              // outcome ok; groups that were fulfilled; iterations without a failed step
+	Failure              // every other outcome but canceled and dropped
+
+	numClasses = int(iota) - 1 // that are stored; All is their sum
+)
+
+func (c Class) String() string {
+	switch c {
+	case All:
+		return "all"
+	case Success:
+		return "ok"
+	case Failure:
+		return "failed"
+	}
+	return fmt.Sprintf("class(%d)", uint8(c))
+}
+
+// Counts says how results came out.
+type Counts struct {
+	Total    int64 // canceled and dropped ones included
+	Outcomes [engine.NumOutcomes]int64
+
+	groups int64 // failed groups, which have no outcome of the list
+}
+
+// Failed returns how many failed: every outcome but ok, canceled and dropped;
+// of groups, those that settled as rejected.
+func (c Counts) Failed() int64 {
+	n := c.groups
+	for o, count := range c.Outcomes {
+		if engine.Outcome(o).Failed() {
+			n += count
+		}
+	}
+	return n
+}
+
+// A View is what a threshold looks at: the whole run, or a window of it. What
+// was due in the warm-up is not in it.
+type View interface {
+	// Hist returns the times of a step or group in µs; "" is all steps (or, for
+	// a measure of groups, all groups) together. Of a group, Response is the
+	// time to settle. Attempts of steps that retry are not in it, but for the
+	// phases. It is nil when there is no such step or group, or nothing was
+	// recorded. The caller may keep and change it.
+	Hist(step string, c Class, m Measure) *Hist
+
+	// Counts returns how the results of a step or group came out; "" is all
+	// steps together. It is false when there is no such step or group.
+	Counts(step string) (Counts, bool)
+
+	// Active returns the time that rates are counted over: from the end of the
+	// warm-up to the end of the last iteration.
+	Active() time.Duration
+}
+
+// A Second is what was recorded in one second of the run. It does not change
+// any more. The last one may be shorter, and one may be longer when the
+// machine stood still.
+type Second struct {
+	Start  time.Duration // since the start of the run
+	Length time.Duration
+	Tally  engine.Tally // at its end
+
+	active time.Duration // of the tally, in this second
+	set    *set
+	shape  *shape
+}
+
+// Hist implements View for this second alone.
+func (s *Second) Hist(step string, c Class, m Measure) *Hist {
+	return s.shape.hist([]*set{s.set}, step, c, m)
+}
+
+// Counts implements View for this second alone.
+func (s *Second) Counts(step string) (Counts, bool) { return s.shape.counts([]*set{s.set}, step) }
+
+// Active implements View for this second alone.
+func (s *Second) Active() time.Duration { return s.active }
+
+// A Window is a view of the last seconds of a run. It is not safe for
+// concurrent use.
+type Window struct {
+	size    int
+	seconds []*Second
+}
+
+// NewWindow returns a window of the last n seconds, at least 1.
+func NewWindow(n int) *Window { return &Window{size: max(1, n)} }
+
+// Add puts s at the window's end, and lets go of what has become too old.
+func (w *Window) Add(s *Second) {
+	if len(w.seconds) >= w.size {
+		w.seconds = append(w.seconds[:0], w.seconds[len(w.seconds)-w.size+1:]...)
+	}
+	w.seconds = append(w.seconds, s)
+}
+
+// Full reports whether the window has as many seconds as it can hold.
+func (w *Window) Full() bool { return len(w.seconds) >= w.size }
+
+func (w *Window) sets() []*set {
+	all := make([]*set, len(w.seconds))
+	for i, s := range w.seconds {
+		all[i] = s.set
+	}
+	return all
+}
+
+// Hist implements View.
+func (w *Window) Hist(step string, c Class, m Measure) *Hist {
+	if len(w.seconds) == 0 {
+		return nil
+	}
+	return w.seconds[0].shape.hist(w.sets(), step, c, m)
+}
+
+// Counts implements View. Before the first second it knows no steps.
+func (w *Window) Counts(step string) (Counts, bool) {
+	if len(w.seconds) == 0 {
+		return Counts{}, false
+	}
+	return w.seconds[0].shape.counts(w.sets(), step)
+}
+
+// Active implements View.
+func (w *Window) Active() time.Duration {
+	var d time.Duration
+	for _, s := range w.seconds {
+		d += s.active
+	}
+	return d
+}
