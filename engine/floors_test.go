@@ -82,7 +82,11 @@ func homes() map[string][]string {
 // list of names means the whole package.
 func loud() map[string][]string {
 	return map[string][]string{
-		"log":      nil,
+		// log.New stays: a server of net/http logs on its own unless it is given a logger that discards.
+		"log": {
+			"Print", "Printf", "Println", "Fatal", "Fatalf", "Fatalln", "Panic", "Panicf", "Panicln",
+			"Default", "Output", "SetOutput", "SetFlags", "SetPrefix", "Writer",
+		},
 		"log/slog": nil,
 		"os/exec":  nil,
 		"flag":     nil,
@@ -405,8 +409,11 @@ func TestFloorsCatch(t *testing.T) {
 			"scenarios/scenarios.go": "// Package scenarios is.\npackage scenarios\nfunc init() {}\ntype t int\nfunc (t) init() {}",
 		}, []string{"scenarios/scenarios.go:3:1: func init: nothing happens on import"}},
 		{"a logger, a child process, a flag set in the engine", map[string]string{
-			"engine/engine.go": "// Package engine is.\npackage engine\nimport (\n_ \"log\"\n_ \"log/slog\"\n_ \"os/exec\"\n_ \"flag\"\n)",
-		}, []string{`imports "log":`, `imports "log/slog":`, `imports "os/exec":`, `imports "flag":`}},
+			"engine/engine.go": "// Package engine is.\npackage engine\nimport (\n\"log\"\n_ \"log/slog\"\n_ \"os/exec\"\n_ \"flag\"\n)\nfunc f() { log.Fatal(1) }",
+		}, []string{`imports "log/slog":`, `imports "os/exec":`, `imports "flag":`, "log.Fatal: nothing under engine"}},
+		{"a logger that discards, for net/http to be quiet", map[string]string{
+			"engine/emulator/emulator.go": "// Package emulator is.\npackage emulator\nimport (\n\"io\"\n\"log\"\n)\nvar _ = log.New(io.Discard, \"\", 0)",
+		}, nil},
 		{"printing, leaving and asking the environment in the engine", map[string]string{
 			"engine/self/self.go": "// Package self is.\npackage self\nimport (\n\"fmt\"\n\"os\"\n)\n" +
 				"func f() {\nfmt.Println()\nos.Exit(1)\n_ = os.Getenv(\"A\")\nfmt.Fprintln(os.Stderr)\nprintln()\n}\nvar _ = fmt.Sprint(os.Getpid())",
