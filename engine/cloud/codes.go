@@ -1,0 +1,84 @@
+package cloud
+
+import "volley/engine"
+
+// byCode classes a platform's code: the whole table of PROTOCOL.md 1.5, and no
+// wildcard, for EXCEED_REQUEST_SIZE_LIMIT is about a body and not about load.
+func byCode(code string) (engine.Outcome, bool) {
+	switch code {
+	case "FUNCTION_INVOCATION_FAILED",
+		"FUNCTION_MEMORY_LIMIT_EXCEEDED", "FUNCTIONS_MEMORY_LIMIT_EXCEEDED",
+		"FUNCTIONS_EXECUTE_FAIL", "FUNCTIONS_STATUS_ABNORMITY", "FUNCTION_STATUS_ABNORMAL":
+		return engine.FunctionError, true
+	case "FUNCTION_TIME_LIMIT_EXCEEDED", "FUNCTIONS_TIME_LIMIT_EXCEEDED":
+		return engine.FunctionTimeout, true
+	case "FUNCTION_EXCEED_RESOURCE_LIMIT",
+		"EXCEED_RATELIMIT", "EXCEED_REQUEST_LIMIT", "EXCEED_CONCURRENT_REQUEST_LIMIT":
+		return engine.Throttled, true
+	case "SYS_ERR", "SERVER_TIMEOUT":
+		return engine.PlatformError, true
+	case "MISSING_CREDENTIALS", "INVALID_CREDENTIALS", "SIGN_PARAM_INVALID", "CHECK_LOGIN_FAILED",
+		"ACCESS_TOKEN_EXPIRED", "REFRESH_TOKEN_EXPIRED", "INVALID_REFRESH_TOKEN", "REFRESH_TOKEN_EXHAUSTED",
+		"EXCEED_AUTHORITY", "ACTION_FORBIDDEN":
+		return engine.AuthFailed, true
+	case "FUNCTION_NOT_FOUND", "FUNCTION_QUALIFIER_NOT_FOUND", "FUNCTION_PARAM_INVALID",
+		"EXCEED_MAX_PAYLOAD_SIZE", "EXCEED_REQUEST_SIZE_LIMIT",
+		"INVALID_ENV", "INVALID_ENV_STATUS", "ENV_ABNORMAL", "SERVICE_CHARGE_OVERDUE",
+		"INVALID_HOST", "INVALID_PATH", "HTTPSERVICE_NONACTIVATED", "DEFAULT_DOMAIN_EXPIRED", "INVALID_REQUEST_SOURCE":
+		return engine.Rejected, true
+	}
+	return 0, false
+}
+
+// byNumber classes the numeric codes of the authentication layer: gRPC's, and
+// the vendor's own about signing in (PROTOCOL.md 2.2).
+func byNumber(code string) (engine.Outcome, bool) {
+	switch code {
+	case "7", "16", "4001", "4002", "4019", "4022", "4042", "4045":
+		return engine.AuthFailed, true
+	case "3", "5", "9", "10", "12":
+		return engine.Rejected, true
+	case "8":
+		return engine.Throttled, true
+	case "13", "14":
+		return engine.PlatformError, true
+	}
+	return 0, false
+}
+
+// byLayer classes the statuses that only the function layer gives
+// (PROTOCOL.md 7.2; 443 from 1.3).
+func byLayer(status int) (engine.Outcome, bool) {
+	switch status {
+	case 430, // the user's code failed
+		434, // out of memory
+		443: // nothing listens on the function's port
+		return engine.FunctionError, true
+	case 432:
+		return engine.Throttled, true
+	case 433:
+		return engine.FunctionTimeout, true
+	}
+	return 0, false
+}
+
+// byStatus classes a status that came without a code we know.
+func byStatus(status int) engine.Outcome {
+	if o, ok := byLayer(status); ok {
+		return o
+	}
+	switch status {
+	case 429:
+		return engine.Throttled
+	case 401, 403:
+		return engine.AuthFailed
+	case 502, 503:
+		return engine.PlatformError
+	case 504:
+		return engine.FunctionTimeout
+	}
+	if status >= 500 {
+		return engine.FunctionError
+	}
+	return engine.Rejected
+}

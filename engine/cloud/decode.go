@@ -1,0 +1,234 @@
+package cloud
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"volley/engine"
+)
+
+// marker stands in the message of every error that the platform itself
+// writes, and so tells a platform's error from a function's answer of the same
+// shape (PROTOCOL.md 1.2).
+const marker = "docs.cloudbase.net/error-code"
+
+// maxError bounds the body, in bytes, that is looked at for a platform's
+// error. They are a few hundred bytes long.
+const maxError = 16 << 10
+
+// read reads a reply of the gateway. Where the gateway passes a function's own
+// HTTP answer through, a failure can be the function's or the platform's, and
+// the headers about what happened upstream tell which (PROTOCOL.md 1.3, 1.4).
+func read(i *engine.Invocation, from *engine.Response, to *engine.Reply, passed bool) {
+	*to = engine.Reply{
+		Status:     from.Status,
+		Header:     from.Header,
+		Body:       from.Body,
+		RequestID:  requestID(from),
+		Upstream:   upstreamTime(from),
+		RetryAfter: retryAfter(from),
+	}
+	layer, reached, known := upstream(from)
+	good := from.Status >= 200 && from.Status <= 299
+	own := passed && reached // the function's own answer
+	if _, ok := byLayer(layer); ok {
+		own = false // the function layer's, in place of an answer
+	}
+	if good && (own || !marked(from.Body)) {
+		return
+	}
+	if slices.Contains(i.Step.Target.OKStatus, from.Status) {
+		return
+	}
+	var f failure
+	if !own || marked(from.Body) {
+		f = parseFailure(from.Body)
+	}
+	to.Code, to.Message = clean(f.code, maxID), clean(f.message, engine.MaxMessage)
+	if to.RequestID == "" {
+		to.RequestID = clean(f.requestID, maxID)
+	}
+	if to.Message == "" {
+		to.Message = plain(from)
+	}
+	var ok bool
+	if to.Outcome, ok = f.outcome(); ok {
+		return
+	}
+	switch {
+	case good: // the platform's error with a code that is not in the table
+		to.Outcome = engine.PlatformError
+	case own && from.Status >= 500:
+		to.Outcome = engine.FunctionError
+	default:
+		if to.Outcome, ok = byLayer(layer); ok {
+			return
+		}
+		to.Outcome = byStatus(from.Status)
+		if to.Outcome == engine.FunctionError && from.Status >= 500 && known && !reached {
+			to.Outcome = engine.PlatformError // the function was not called
+		}
+	}
+}
+
+// upstream says what the gateway tells of the function layer: its status;
+// whether it was reached; whether the gateway tells at all.
+func upstream(from *engine.Response) (status int, reached, known bool) {
+	v := from.Get("x-cloudbase-upstream-status-code")
+	if v == "" {
+		return 0, false, false
+	}
+	status, err := strconv.Atoi(v)
+	return status, err == nil, true
+}
+
+// marked reports whether body is an error that the platform itself wrote.
+func marked(body []byte) bool {
+	if len(body) > maxError || !bytes.Contains(body, []byte(marker)) {
+		return false
+	}
+	f := parseFailure(body)
+	return f.code != "" && strings.Contains(f.message, marker)
+}
+
+// A failure is an error body of either shape (PROTOCOL.md 1.2).
+type failure struct {
+	code, message, requestID string
+	number                   string // error_code of the second shape
+}
+
+// outcome classes the failure, if its code is one that we know.
+func (f failure) outcome() (engine.Outcome, bool) {
+	if o, ok := byCode(f.code); ok {
+		return o, true
+	}
+	return byNumber(f.number)
+}
+
+// parseFailure reads {code, message, requestId} or {error, error_code,
+// error_description}. Field by field, so that one of an unexpected type does
+// not hide the others.
+func parseFailure(body []byte) failure {
+	if len(body) > maxError {
+		return failure{}
+	}
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(body, &fields) != nil {
+		return failure{}
+	}
+	f := failure{
+		code:      scalar(fields["code"]),
+		message:   scalar(fields["message"]),
+		requestID: scalar(fields["requestId"]),
+	}
+	if f.code == "" {
+		f.code = scalar(fields["error"])
+		f.number = scalar(fields["error_code"])
+		if f.code == "" {
+			f.code = f.number
+		}
+	}
+	if f.message == "" {
+		f.message = scalar(fields["error_description"])
+	}
+	return f
+}
+
+// scalar returns a string's text or a number as it is written; "" for what is
+// neither, and for 0, which means success wherever codes are numbers.
+func scalar(raw json.RawMessage) string {
+	if len(raw) == 0 {
+		return ""
+	}
+	switch c := raw[0]; {
+	case c == '"':
+		var s string
+		if json.Unmarshal(raw, &s) != nil {
+			return ""
+		}
+		return s
+	case c == '-' || c >= '1' && c <= '9':
+		return string(raw)
+	}
+	return ""
+}
+
+// plain returns words for a failure whose body has none that we understand:
+// the beginning of its text.
+func plain(from *engine.Response) string {
+	if from.Status == 443 && len(from.Body) == 0 {
+		return "nothing listens on the function's port (PROTOCOL.md 1.3)"
+	}
+	text := from.Body[:min(len(from.Body), engine.MaxMessage)]
+	return clean(strings.Join(strings.Fields(string(text)), " "), engine.MaxMessage)
+}
+
+// maxID bounds the ids and codes that are kept, in bytes.
+const maxID = 128
+
+// clean makes text valid UTF-8 of at most most bytes.
+func clean(text string, most int) string {
+	if len(text) > most {
+		cut := most
+		for cut > 0 && cut > most-utf8.UTFMax && !utf8.RuneStart(text[cut]) {
+			cut--
+		}
+		text = text[:cut]
+	}
+	return strings.ToValidUTF8(text, "")
+}
+
+// requestID returns the gateway's id of the request, if a header has it.
+func requestID(from *engine.Response) string {
+	id := from.Get("X-Request-Id")
+	if id == "" {
+		id = from.Get("x-cloudbase-request-id")
+	}
+	return clean(id, maxID)
+}
+
+// upstreamTime returns what the gateway says it spent upstream, in
+// milliseconds on the wire, or 0 (PROTOCOL.md 1.4).
+func upstreamTime(from *engine.Response) time.Duration {
+	ms, err := strconv.ParseFloat(from.Get("x-cloudbase-upstream-timecost"), 64)
+	if err != nil || !(ms > 0 && ms <= float64(time.Hour/time.Millisecond)) {
+		return 0
+	}
+	return time.Duration(ms * float64(time.Millisecond))
+}
+
+// maxRetryAfter bounds what a server may ask for.
+const maxRetryAfter = 24 * time.Hour
+
+// retryAfter returns what the server asked for, in seconds or as a date, which
+// is taken against the reply's own (RFC 9110, section 10.2.3), or 0.
+func retryAfter(from *engine.Response) time.Duration {
+	v := from.Get("Retry-After")
+	if v == "" {
+		return 0
+	}
+	if s, err := strconv.ParseInt(v, 10, 64); err == nil {
+		return time.Duration(min(max(s, 0), int64(maxRetryAfter/time.Second))) * time.Second
+	}
+	then, ok := httpDate(v)
+	now, known := httpDate(from.Get("Date"))
+	if !ok || !known {
+		return 0
+	}
+	return min(max(then.Sub(now), 0), maxRetryAfter)
+}
+
+// httpDate reads a date in any of the three forms of RFC 9110, section 5.6.7.
+func httpDate(text string) (time.Time, bool) {
+	for _, layout := range []string{"Mon, 02 Jan 2006 15:04:05 GMT", "Monday, 02-Jan-06 15:04:05 GMT", time.ANSIC} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, true
+		}
+	}
+	return time.Time{}, false
+}

@@ -1,0 +1,51 @@
+package cloud
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"volley/engine"
+	"volley/engine/auth"
+)
+
+// httpAPI invokes an event function through the gateway: its event is the
+// body, its answer the reply (PROTOCOL.md 1.1, 1.2).
+type httpAPI struct{}
+
+func (httpAPI) Name() string { return "http-api" }
+
+// Encode writes a POST to the function's address. The body must be a JSON
+// object, because the gateway takes nothing else for an event; without one the
+// event is {}.
+func (httpAPI) Encode(i *engine.Invocation, g auth.Grant, _ time.Time, to *engine.Request) error {
+	t := i.Step.Target
+	if i.Step.HTTP != nil {
+		return errors.New("http: the method http-api sends an event and no request of one's own; use http-function or web")
+	}
+	if err := gateway(t, to); err != nil {
+		return err
+	}
+	if err := functionPath(i.Step.Function, to); err != nil {
+		return err
+	}
+	to.Verb, to.Body = "POST", i.Data
+	if len(to.Body) == 0 {
+		to.Body = []byte("{}")
+	} else if !isObject(to.Body) {
+		return fmt.Errorf("data: %s is not a JSON object, and the gateway takes no other event (PROTOCOL.md 1.1)", snippet(to.Body))
+	}
+	if err := authorize(g, to); err != nil {
+		return err
+	}
+	to.Header = append(to.Header, engine.Field{Name: "Content-Type", Value: "application/json"})
+	if err := qualify(t, to); err != nil {
+		return err
+	}
+	return override(i.Header, to)
+}
+
+// Decode reads the function's answer, which comes without an envelope.
+func (httpAPI) Decode(i *engine.Invocation, from *engine.Response, to *engine.Reply) {
+	read(i, from, to, false)
+}
