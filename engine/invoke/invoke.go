@@ -1,0 +1,192 @@
+// Package invoke carries out invocations: one timed exchange, its check, and
+// its retries, under a ceiling where the scenario sets one.
+package invoke
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"volley/engine"
+	"volley/engine/auth"
+)
+
+// A Transport sends one request and reads its whole reply. It must be safe for
+// concurrent use.
+type Transport interface {
+	// Exchange fills in p and t. On an error p is of no use, but t says how far
+	// the exchange came. Parts of q may still be read for a moment after
+	// Exchange has returned (a server may answer before it has read the body),
+	// so the body must not change afterwards.
+	Exchange(ctx context.Context, worker int, q *engine.Request, p *engine.Response, t *Timing) error
+}
+
+// A Timing is what a transport measures of one exchange. Times are counted
+// from Base, which the caller sets.
+type Timing struct {
+	Base   time.Time
+	Start  time.Duration // a connection was in hand, or dialling began; less than 0 when it came to neither
+	End    time.Duration // the last byte of the reply was read, or the exchange failed
+	Phases engine.Phases
+	Reused bool // the connection had carried a request before
+
+	BytesOut int64 // body bytes sent
+	BytesIn  int64 // body bytes read, as they were on the wire
+}
+
+// A Client is an engine.Invoker: it makes attempts by a Transport, checks
+// their replies, and tries again what the scenario wants tried again.
+type Client struct {
+	Transport Transport
+	Base      time.Time // time zero of the run
+
+	// Check judges a reply that is ok, and may turn it into check_failed; nil
+	// when nothing is checked.
+	Check func([]engine.Check, *engine.Scope, *engine.Reply)
+
+	// Limit is the ceiling on attempts per second; nil for none.
+	Limit *Limit
+
+	cookies jars
+}
+
+var _ engine.Invoker = (*Client)(nil)
+
+// errTimeout is the cause with which an attempt ends at its timeout. It tells
+// "the function was slow" apart from "the run was stopped".
+var errTimeout = errors.New("no whole reply within the timeout")
+
+// Invoke makes the attempts of one invocation and fills in r.
+func (c *Client) Invoke(ctx context.Context, i *engine.Invocation, r *engine.Result) {
+	*r = engine.Result{Invocation: i, Due: i.Due, Held: i.Held, Attempts: r.Attempts[:0], Request: r.Request}
+	if r.Request == nil {
+		r.Request = new(engine.Request)
+	}
+	due, held := i.Due, i.Held
+	var b backoff
+	for c.attempt(ctx, r, due, held) && b.again(i, r) {
+		wait := b.wait(i, r)
+		due = r.End + wait
+		if !c.sleepUntil(ctx, due) {
+			c.giveUp(ctx, r)
+			break
+		}
+		r.Held += wait
+		held = 0
+	}
+	if len(r.Attempts) == 0 {
+		r.Request = nil
+	}
+}
+
+// attempt makes one try and adds it to r. It reports false when there was
+// nothing to send.
+func (c *Client) attempt(ctx context.Context, r *engine.Result, due, held time.Duration) bool {
+	i := r.Invocation
+	waited, err := c.Limit.wait(ctx)
+	held += waited
+	r.Held += waited
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		c.unsent(r, engine.Reply{Outcome: engine.Canceled, Message: stopped(ctx)})
+		return false
+	}
+	if reply, ok := c.encode(ctx, r); !ok {
+		c.unsent(r, reply)
+		return false
+	}
+
+	tctx, cancel := context.WithTimeoutCause(ctx, i.Step.Target.Timeout, errTimeout)
+	var p engine.Response
+	t := Timing{Base: c.Base, Start: -1, Phases: engine.NoPhases()}
+	err = c.exchange(tctx, i, r.Request, &p, &t)
+	if err != nil {
+		r.Reply = failure(ctx, tctx, i.Step.Target.Timeout, &t, err)
+	}
+	cancel()
+	if t.Start < 0 { // it waited for a connection all along
+		t.Start = t.End
+	}
+	if err == nil {
+		i.Step.Target.Method.Decode(i, &p, &r.Reply)
+		if c.Check != nil && r.Reply.Outcome == engine.OK && len(i.Step.Checks) > 0 {
+			c.Check(i.Step.Checks, i.Scope, &r.Reply)
+		}
+	}
+
+	if len(r.Attempts) == 0 {
+		r.Start = t.Start
+	}
+	r.End = t.End
+	r.InService += t.End - t.Start
+	r.Attempts = append(r.Attempts, engine.Attempt{
+		Due: due, Start: t.Start, End: t.End, Held: held,
+		Outcome: r.Reply.Outcome, Status: r.Reply.Status, RequestID: r.Reply.RequestID,
+		Phases: t.Phases, Reused: t.Reused, BytesOut: t.BytesOut, BytesIn: t.BytesIn,
+	})
+	return true
+}
+
+// encode writes the request of the next attempt, with a grant that is valid
+// now. When it cannot, the reply says why.
+func (c *Client) encode(ctx context.Context, r *engine.Result) (engine.Reply, bool) {
+	i := r.Invocation
+	target := i.Step.Target
+	var grant auth.Grant
+	if target.Auth != nil {
+		var err error
+		if grant, err = target.Auth.Grant(ctx); err != nil {
+			if ctx.Err() != nil {
+				return engine.Reply{Outcome: engine.Canceled, Message: stopped(ctx)}, false
+			}
+			return engine.Reply{Outcome: engine.AuthFailed, Detail: "grant", Message: words("no credentials: " + err.Error())}, false
+		}
+	}
+	*r.Request = engine.Request{Header: r.Request.Header[:0]}
+	if err := target.Method.Encode(i, grant, time.Now(), r.Request); err != nil {
+		return engine.Reply{Outcome: engine.Rejected, Detail: "request", Message: words(err.Error())}, false
+	}
+	return engine.Reply{}, true
+}
+
+// unsent writes down that no attempt was made, or no further one.
+func (c *Client) unsent(r *engine.Result, reply engine.Reply) {
+	r.Reply = reply
+	r.End = time.Since(c.Base)
+	if len(r.Attempts) == 0 {
+		r.Start = r.End
+	}
+}
+
+// giveUp writes down that the run was stopped while the next attempt was
+// waited for. What the last one was stays in the message and its own record.
+func (c *Client) giveUp(ctx context.Context, r *engine.Result) {
+	r.Reply.Message = words(fmt.Sprintf("%s while it waited to retry after %v: %s", stopped(ctx), r.Reply.Outcome, r.Reply.Message))
+	r.Reply.Outcome, r.Reply.Detail = engine.Canceled, "retry"
+	now := time.Since(c.Base)
+	r.Held += now - r.End
+	r.End = now
+}
+
+// sleepUntil waits for a time of the run, and reports whether it was allowed to.
+func (c *Client) sleepUntil(ctx context.Context, when time.Duration) bool {
+	return sleep(ctx, when-time.Since(c.Base)) == nil
+}
+
+// sleep waits for d, or until ctx is done, and returns its error then.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
