@@ -87,6 +87,14 @@ type Reply struct {
 
 	// RetryAfter is what the server asked for in Retry-After; 0 when it did not.
 	RetryAfter time.Duration
+
+	// Took is the service time of the attempt, for checks and saves that ask for
+	// it. Whoever times the exchange sets it, after Decode.
+	Took time.Duration
+
+	// Parsed is what a check or save has made of Body, kept for those after it so
+	// that a body is parsed once. It is theirs alone; Decode clears it.
+	Parsed any
 }
 
 // MaxMessage bounds the text kept of an error, in bytes.
