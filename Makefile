@@ -83,6 +83,12 @@ test-oracle: ## settle the groups' cases with Node's own promises, then with our
 test-real: build examples/real-function/node_modules/.package-lock.json ## load-test a function under CloudBase's own framework; both must count the same
 	node examples/real-function/test.mjs ./volley
 
+.PHONY: test-hlog
+test-hlog: build .ci/hlog/node_modules/.package-lock.json ## read a run's histogram log with another implementation of HdrHistogram
+	@run=$$(mktemp -d); trap 'rm -rf "$$run"' EXIT; \
+	./volley run .ci/hlog/scenario.yaml --quiet --out "$$run/run" --format json="$$run/report.json"; \
+	node .ci/hlog/check.mjs "$$run/run"
+
 # npm keeps what it has installed in a hidden lock, which serves as the time stamp.
 %/node_modules/.package-lock.json: %/package-lock.json
 	npm ci --prefix $* --ignore-scripts --no-audit --no-fund
