@@ -46,25 +46,27 @@ func byNumber(code string) (engine.Outcome, bool) {
 	return 0, false
 }
 
-// byLayer classes the statuses that only the function layer gives
-// (PROTOCOL.md 7.2; 443 from 1.3).
+// byLayer classes the statuses that the function layer gives in place of an
+// answer of the function's (PROTOCOL.md 7.2; 443 from 1.3).
 func byLayer(status int) (engine.Outcome, bool) {
 	switch status {
-	case 430, // the user's code failed
-		434, // out of memory
-		443: // nothing listens on the function's port
+	case 407, // the answer is too large
+		430, // the user's code failed
+		434: // out of memory
 		return engine.FunctionError, true
 	case 432:
 		return engine.Throttled, true
 	case 433:
 		return engine.FunctionTimeout, true
+	case 443: // nothing listens on the function's port
+		return engine.Rejected, true
 	}
 	return 0, false
 }
 
 // byStatus classes a status that came without a code we know.
 func byStatus(status int) engine.Outcome {
-	if o, ok := byLayer(status); ok {
+	if o, ok := byLayer(status); ok && status != 407 { // 407 may also come from a proxy
 		return o
 	}
 	switch status {

@@ -87,7 +87,9 @@ func isJSON(body []byte) bool {
 	if len(body) <= maxWhole {
 		return json.Valid(body)
 	}
-	body = bytes.TrimSpace(body)
+	if body = bytes.TrimSpace(body); len(body) == 0 {
+		return false
+	}
 	first, last := body[0], body[len(body)-1]
 	return first == '{' && last == '}' || first == '[' && last == ']' || first == '"' && last == '"'
 }
