@@ -1,10 +1,15 @@
 package emulator
 
 import (
+	"context"
 	"errors"
+	"io"
 	"math"
+	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -281,4 +286,80 @@ func parts(err error) []error {
 		return joined.Unwrap()
 	}
 	return nil
+}
+
+// A platform does not stop a function because its caller has left: it works,
+// keeps its instance busy, and is billed.
+func TestAClientThatLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, Config{Functions: map[string]Function{"fn": {Latency: Latency{P50: 100 * ms}, Concurrency: 1}}})
+		ctx, leave := context.WithTimeout(t.Context(), 10*ms)
+		defer leave()
+		go s.ServeHTTP(httptest.NewRecorder(), request("POST /v1/functions/fn", "{}", token).WithContext(ctx))
+		time.Sleep(50 * ms)
+		if got := ask(s, request("POST /v1/functions/fn", "{}", token)).StatusCode; got != 432 {
+			t.Errorf("status %d while the function works, want 432", got)
+		}
+		time.Sleep(51 * ms)
+		if got := ask(s, request("POST /v1/functions/fn", "{}", token)).StatusCode; got != 200 {
+			t.Errorf("status %d after it, want 200", got)
+		}
+		if got, want := s.Truth().Counts[0], (Count{"fn", "", "ok", "", 200, 2, 1, 1}); got != want {
+			t.Errorf("the truth says %+v, want %+v", got, want)
+		}
+	})
+}
+
+// However many requests there were, a server stays as large as it was.
+func TestMemoryIsFlat(t *testing.T) {
+	s := start(t, Config{Truth: io.Discard, Functions: map[string]Function{"fn": {Errors: map[string]float64{"function_error": 0.5}}}})
+	heap := func() int64 {
+		runtime.GC()
+		runtime.GC() // the first leaves what pools held
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	call := func(n int) {
+		r := request("POST /v1/functions/fn", "{}", token)
+		w := null{http.Header{}}
+		for i := range n {
+			clear(w.h)
+			r.Header.Set("X-Qualifier", []string{"", "$LATEST", "9" + strconv.Itoa(i)}[i%3])
+			s.ServeHTTP(w, r)
+		}
+	}
+	call(1000)
+	before := heap()
+	call(100000)
+	if grown := heap() - before; grown > 1<<20 {
+		t.Errorf("after 100000 requests the heap is %d bytes larger", grown)
+	}
+}
+
+// Whatever a function returns on an HTTP path, it is an answer that net/http can
+// send, or an error.
+func FuzzResponse(f *testing.F) {
+	for _, seed := range []string{`{"statusCode":200}`, `{"statusCode":302,"headers":{"Location":"/","Set-Cookie":["a","b"],"X":null},"body":{"a":1}}`,
+		`{"statusCode":200,"body":"AAE=","isBase64Encoded":true}`, `[{"statusCode":1}]`, `"statusCode"`, ``} {
+		f.Add([]byte(seed))
+	}
+	s := start(f, Config{})
+	f.Fuzz(func(t *testing.T, returned []byte) {
+		a, err := s.response(returned, true)
+		if err != nil {
+			return
+		}
+		if a.status != 0 && (a.status < 200 || a.status > 599) {
+			t.Errorf("status %d", a.status)
+		}
+		if a.status == 0 && string(a.body) != string(returned) {
+			t.Errorf("body %q, want what was returned", a.body)
+		}
+		for name, values := range a.header {
+			if name == "Content-Length" || len(values) == 0 {
+				t.Errorf("header %s: %q", name, values)
+			}
+		}
+	})
 }

@@ -100,7 +100,8 @@ type Function struct {
 	// qualifier, $DEFAULT is asked, and without a $DEFAULT here that is $LATEST.
 	Versions map[string]Function
 	// Errors are shares, from 0 to 1 and at most 1 together, of requests that
-	// end in another way; ErrorKinds lists and explains the keys.
+	// end in another way; ErrorKinds lists and explains the keys. In a version,
+	// nil is the function's, and an empty map is none.
 	Errors map[string]float64
 	// Concurrency is the most instances at one time, for each version; a request
 	// that finds all busy is answered 432. 0 means no limit.

@@ -19,13 +19,13 @@ import (
 	"time"
 )
 
-// grace is how long requests may still take when Serve has to end.
+// grace is how long requests may still take when the context of Serve ends.
 const grace = time.Second
 
 // Serve answers requests on ln until ctx ends or the server is closed: HTTP/1.1,
 // and with secure HTTPS, where HTTP/2 is offered too and the certificate is
-// signed by the authority of CACert. Then it closes ln, gives requests in
-// progress a second, cuts the rest, and returns nil when no goroutine is left.
+// signed by the authority of CACert. Then it closes ln, cuts what is in progress
+// (after a second, if it was ctx), and returns nil when no goroutine is left.
 // It returns an error where ln fails. A Server may serve several listeners.
 func (s *Server) Serve(ctx context.Context, ln net.Listener, secure bool) error {
 	s.crowd.enter()
@@ -69,9 +69,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, secure bool) error 
 	case <-ctx.Done():
 	case <-s.done:
 	}
-	gentle, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
-	defer cancel()
-	_ = srv.Shutdown(gentle) // what it leaves over, Close takes
+	s.shutdown(srv)
 	close(stop)
 	_ = srv.Close()
 	if err == nil {
@@ -82,6 +80,23 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, secure bool) error 
 		return nil
 	}
 	return fmt.Errorf("serve the emulator on %s: %w", ln.Addr(), err)
+}
+
+// shutdown lets requests in progress end, for as long as they have.
+func (s *Server) shutdown(srv *http.Server) {
+	gentle, cancel := context.WithTimeout(context.Background(), grace)
+	joined := make(chan struct{})
+	go func() {
+		defer close(joined)
+		select {
+		case <-s.done:
+			cancel()
+		case <-gentle.Done():
+		}
+	}()
+	_ = srv.Shutdown(gentle) // what it leaves over, Close takes
+	cancel()
+	<-joined
 }
 
 // CACert returns the certificate, in PEM, of the authority that signs the
