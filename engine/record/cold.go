@@ -114,9 +114,8 @@ type errorTable struct {
 	other int64
 }
 
-func (t *errorTable) add(r *engine.Result) {
-	p := &r.Reply
-	key := errorKey{p.Outcome, p.Status, p.Detail, p.Code, form(p.Message)}
+func (t *errorTable) add(p *engine.Reply) {
+	key := errorKey{p.Outcome, p.Status, p.Detail, p.Code, form(p.Message[:min(len(p.Message), engine.MaxMessage)])}
 	id, ok := t.byKey[key]
 	if !ok {
 		if len(t.rows) >= maxErrors {
@@ -160,7 +159,7 @@ func (c *cold) failed(r *engine.Result) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !r.Invocation.Warmup {
-		c.errors.add(r)
+		c.errors.add(&r.Reply)
 	}
 	if !c.onDisk {
 		return
@@ -177,6 +176,14 @@ func (c *cold) failed(r *engine.Result) {
 	c.alike[key] = n + 1
 	c.kept++
 	c.pending = appendJSON(c.pending, c.entry(r))
+}
+
+// expression takes note of an expression that failed outside of invocations,
+// and so ended its iteration. It is one of the errors, but of no series.
+func (c *cold) expression(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.errors.add(&engine.Reply{Outcome: engine.Rejected, Detail: "expression", Message: err.Error()})
 }
 
 // appendJSON appends v as one line. What cannot be written as JSON (a number

@@ -22,9 +22,7 @@ type header struct {
 	Seed        uint64         `json:"seed"`
 	Started     time.Time      `json:"started"`
 	Model       string         `json:"model"` // open or closed
-	WaitBusy    bool           `json:"wait_when_busy,omitempty"`
 	WarmupUS    int64          `json:"warmup_us"`
-	ArrivingUS  int64          `json:"arriving_us"` // how long iterations come to be due; 0 when only the run can tell
 	MaxInFlight int            `json:"max_in_flight,omitempty"`
 	Series      []headerSeries `json:"series"`
 	Groups      []headerGroup  `json:"groups"`
@@ -50,8 +48,7 @@ func newHeader(p *engine.Plan, start time.Time) header {
 		WarmupUS: us(p.Load.Warmup), MaxInFlight: p.Load.MaxInFlight,
 		Series: make([]headerSeries, len(p.Series)), Groups: make([]headerGroup, len(p.Groups))}
 	if p.Load.Arrivals != nil {
-		h.Model, h.WaitBusy = "open", p.Load.WaitWhenBusy
-		h.ArrivingUS = us(p.Load.Level.Length())
+		h.Model = "open"
 	}
 	for i, k := range p.Series {
 		h.Series[i] = headerSeries(k)
@@ -115,6 +112,7 @@ type tallyLine struct {
 	InFlight  int     `json:"in_flight"`
 	Callers   int     `json:"callers"`
 	ElapsedUS int64   `json:"elapsed_us"`
+	SendingUS int64   `json:"sending_us"`
 	ActiveUS  int64   `json:"active_us"`
 	FullUS    int64   `json:"full_us"`
 	Burst     float64 `json:"burst"`
@@ -125,13 +123,14 @@ func newTallyLine(t engine.Tally) tallyLine {
 		t.Burst = 0 // JSON has no such numbers
 	}
 	return tallyLine{Due: t.Due, Sent: t.Sent, Dropped: t.Dropped, Finished: t.Finished, Canceled: t.Canceled, Warmup: t.Warmup,
-		InFlight: t.InFlight, Callers: t.Callers, ElapsedUS: us(t.Elapsed), ActiveUS: us(t.Active), FullUS: us(t.Full), Burst: t.Burst}
+		InFlight: t.InFlight, Callers: t.Callers, ElapsedUS: us(t.Elapsed), SendingUS: us(t.Sending), ActiveUS: us(t.Active), FullUS: us(t.Full), Burst: t.Burst}
 }
 
 func (l tallyLine) tally() engine.Tally {
 	return engine.Tally{Due: l.Due, Sent: l.Sent, Dropped: l.Dropped, Finished: l.Finished, Canceled: l.Canceled, Warmup: l.Warmup,
 		InFlight: l.InFlight, Callers: l.Callers, Elapsed: time.Duration(l.ElapsedUS) * time.Microsecond,
-		Active: time.Duration(l.ActiveUS) * time.Microsecond, Full: time.Duration(l.FullUS) * time.Microsecond, Burst: l.Burst}
+		Sending: time.Duration(l.SendingUS) * time.Microsecond,
+		Active:  time.Duration(l.ActiveUS) * time.Microsecond, Full: time.Duration(l.FullUS) * time.Microsecond, Burst: l.Burst}
 }
 
 type seriesLine struct {

@@ -8,30 +8,32 @@ import (
 	"time"
 
 	"volley/engine"
+	"volley/engine/self"
 )
 
 // A Document is report.json, from which every report is made. Times are whole
 // µs, rates are numbers per second, shares are from 0 to 1. Fields may be
 // added; the number in the schema changes when a meaning does.
 type Document struct {
-	Schema     string      `json:"schema"` // ReportSchema
-	Kind       string      `json:"kind"`   // run, batch, compare, capacity
-	Name       string      `json:"name"`
-	Started    time.Time   `json:"started"`
-	Seed       uint64      `json:"seed"`
-	ExitCode   int         `json:"exit_code"`
-	Validity   Validity    `json:"validity"`
-	Load       Load        `json:"load"`
-	Total      Total       `json:"total"`
-	Iterations Iterations  `json:"iterations"`
-	Series     []Series    `json:"series"`
-	Attempts   []Series    `json:"attempts,omitempty"` // single tries of the steps that retry
-	Groups     []Group     `json:"groups"`
-	Thresholds []Threshold `json:"thresholds"`
-	Errors     []Error     `json:"errors"`
-	Failures   Failures    `json:"failures"`
-	Machine    Machine     `json:"machine"`
-	Tool       Tool        `json:"tool"`
+	Schema     string       `json:"schema"` // ReportSchema
+	Kind       string       `json:"kind"`   // run, batch, compare, capacity
+	Name       string       `json:"name"`
+	Started    time.Time    `json:"started"`
+	Seed       uint64       `json:"seed"`
+	ExitCode   int          `json:"exit_code"`
+	Validity   Validity     `json:"validity"`
+	Load       Load         `json:"load"`
+	Total      Total        `json:"total"`
+	Iterations Iterations   `json:"iterations"`
+	Series     []Series     `json:"series"`
+	Attempts   []Series     `json:"attempts,omitempty"` // single tries of the steps that retry
+	Groups     []Group      `json:"groups"`
+	Thresholds []Threshold  `json:"thresholds"`
+	Errors     []Error      `json:"errors"`
+	Failures   Failures     `json:"failures"`
+	Machine    self.Machine `json:"machine"`
+	Health     *self.Health `json:"health,omitempty"` // how the generator itself fared; nil when nobody watched it
+	Tool       Tool         `json:"tool"`
 }
 
 // Validity says whether the measurement can be trusted.
@@ -57,8 +59,9 @@ type Load struct {
 	Callers         int     `json:"callers"`          // hired
 	BuffersRelieved int64   `json:"buffers_relieved"` // times that a caller had to write down results for the collector
 
-	// Iterations are asked for and sent while they come to be due, which ends
-	// before the last of them has: that time is what their rates count over.
+	// Iterations count over the time in which they came to be due, which ends
+	// before the last of them has.
+	SendingS            float64 `json:"sending_s"`
 	IterationsAskedPerS float64 `json:"iterations_asked_per_s,omitempty"` // open runs only
 	IterationsSentPerS  float64 `json:"iterations_sent_per_s"`
 
@@ -79,6 +82,10 @@ type Total struct {
 	BytesIn  int64            `json:"bytes_in"`
 	Response ByClass          `json:"response"`
 	Service  ByClass          `json:"service"`
+
+	NewConnections    int64                   `json:"new_connections"`
+	ReusedConnections int64                   `json:"reused_connections"`
+	Phases            map[string]Distribution `json:"phases"`
 }
 
 // ByClass is a time by how the results came out.
@@ -163,18 +170,6 @@ type Failures struct {
 	LeftOut int64 `json:"left_out"`
 }
 
-// A Machine is what a run ran on.
-type Machine struct {
-	Host        string  `json:"host,omitempty"`
-	OS          string  `json:"os,omitempty"`
-	Arch        string  `json:"arch,omitempty"`
-	Kernel      string  `json:"kernel,omitempty"`
-	CPU         string  `json:"cpu,omitempty"`
-	Cores       int     `json:"cores,omitempty"`
-	CPUShare    float64 `json:"cpu_share_cores,omitempty"` // what a cgroup leaves of them
-	MemoryBytes int64   `json:"memory_bytes,omitempty"`
-}
-
 // A Tool is what wrote the files.
 type Tool struct {
 	Version string `json:"version"`
@@ -234,6 +229,7 @@ type Ratio struct {
 	Mean  float64 `json:"mean"`
 	P50   float64 `json:"p50"`
 	P90   float64 `json:"p90"`
+	P95   float64 `json:"p95"`
 	P99   float64 `json:"p99"`
 	Max   float64 `json:"max"`
 }
@@ -243,7 +239,7 @@ func newRatio(h *Hist) Ratio {
 		return Ratio{}
 	}
 	of := func(thousandths int64) float64 { return float64(thousandths) / 1000 }
-	return Ratio{Count: h.Count(), Mean: math.Round(h.Mean()) / 1000, P50: of(h.Quantile(0.5)), P90: of(h.Quantile(0.9)),
+	return Ratio{Count: h.Count(), Mean: math.Round(h.Mean()) / 1000, P50: of(h.Quantile(0.5)), P90: of(h.Quantile(0.9)), P95: of(h.Quantile(0.95)),
 		P99: of(h.Quantile(0.99)), Max: of(h.Max())}
 }
 
@@ -285,24 +281,18 @@ func (t *Totals) load() Load {
 	active := n.Active.Seconds()
 	l := Load{Model: h.Model, Due: n.Due, Sent: n.Sent, Dropped: n.Dropped, Unfinished: n.Canceled,
 		ExcludedWarmup: n.Warmup, WarmupResults: t.Excluded().Total,
-		ActiveS: round(active), WarmupS: float64(h.WarmupUS) / 1e6, MaxInFlight: h.MaxInFlight, MaxInFlightS: round(n.Full.Seconds()),
+		ActiveS: round(active), SendingS: round(n.Sending.Seconds()), WarmupS: float64(h.WarmupUS) / 1e6, MaxInFlight: h.MaxInFlight, MaxInFlightS: round(n.Full.Seconds()),
 		Burst: round(n.Burst), Callers: n.Callers, BuffersRelieved: t.last.Relieved,
 		Held: NewDistribution(t.Hist("", All, Held)), Lateness: NewDistribution(t.Hist("", All, Lateness))}
+	if sending := n.Sending.Seconds(); sending > 0 {
+		if h.Model == "open" {
+			l.IterationsAskedPerS = round(float64(n.Due) / sending)
+		}
+		l.IterationsSentPerS = round(float64(n.Sent) / sending)
+	}
 	if active <= 0 {
 		return l
 	}
-	arriving := active
-	if h.ArrivingUS > 0 {
-		arriving = min(active, float64(h.ArrivingUS)/1e6)
-	}
-	sending := arriving
-	if h.WaitBusy {
-		sending = active // what waits for a caller is sent later
-	}
-	if h.Model == "open" {
-		l.IterationsAskedPerS = round(float64(n.Due) / arriving)
-	}
-	l.IterationsSentPerS = round(float64(n.Sent) / sending)
 	all, _ := t.Counts("")
 	l.InvocationsSentPerS = round(float64(all.Total-all.Outcomes[engine.Dropped]) / active)
 	l.InvocationsGoodPerS = round(float64(all.Outcomes[engine.OK]) / active)
@@ -323,23 +313,43 @@ func (t *Totals) total() Total {
 	for _, i := range owners {
 		sum.merge(&t.set.series[i])
 	}
-	return Total{Count: sum.total(), Outcomes: outcomeNames(sum.outcomes), Statuses: statusNames(sum.statuses),
+	all := Total{Count: sum.total(), Outcomes: outcomeNames(sum.outcomes), Statuses: statusNames(sum.statuses),
 		BytesOut: sum.bytesOut, BytesIn: sum.bytesIn, Response: t.byClass(owners, Response), Service: t.byClass(owners, Service)}
+	tries := t.tries(owners)
+	for _, i := range tries {
+		all.NewConnections += t.set.series[i].fresh
+		all.ReusedConnections += t.set.series[i].reused
+	}
+	all.Phases = t.phases(tries)
+	return all
 }
 
 func (t *Totals) series(i int) Series {
 	k, c := t.shape.series[i], &t.set.series[i]
-	tries := t.shape.attemptsOf(i)
-	s := Series{Step: k.Step, Function: k.Function, Method: k.Method, Qualifier: k.Qualifier, Arm: k.Arm,
+	tries := t.tries([]int{i})
+	return Series{Step: k.Step, Function: k.Function, Method: k.Method, Qualifier: k.Qualifier, Arm: k.Arm,
 		Count: c.total(), Outcomes: outcomeNames(c.outcomes), Statuses: statusNames(c.statuses),
-		BytesOut: c.bytesOut, BytesIn: c.bytesIn, NewConnections: t.set.series[tries].fresh, ReusedConnections: t.set.series[tries].reused,
-		Response: t.byClass([]int{i}, Response), Service: t.byClass([]int{i}, Service), Phases: map[string]Distribution{}}
+		BytesOut: c.bytesOut, BytesIn: c.bytesIn, NewConnections: t.set.series[tries[0]].fresh, ReusedConnections: t.set.series[tries[0]].reused,
+		Response: t.byClass([]int{i}, Response), Service: t.byClass([]int{i}, Service), Phases: t.phases(tries)}
+}
+
+// tries returns where the attempts of these series are kept.
+func (t *Totals) tries(series []int) []int {
+	all := make([]int, len(series))
+	for n, i := range series {
+		all[n] = t.shape.attemptsOf(i)
+	}
+	return all
+}
+
+func (t *Totals) phases(tries []int) map[string]Distribution {
+	phases := map[string]Distribution{}
 	for m := DNS; int(m) < numMeasures; m++ {
-		if h := t.shape.merge([]*set{t.set}, []int{tries}, All, m); h.Count() > 0 {
-			s.Phases[m.String()] = NewDistribution(h)
+		if h := t.shape.merge([]*set{t.set}, tries, All, m); h.Count() > 0 {
+			phases[m.String()] = NewDistribution(h)
 		}
 	}
-	return s
+	return phases
 }
 
 func (t *Totals) group(i int) Group {

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"volley/engine/self"
 )
 
 // The files of a run folder.
@@ -41,7 +43,7 @@ type RunInfo struct {
 	Seed    uint64         `json:"seed"`
 	Flags   map[string]any `json:"flags"` // as given; secrets masked
 	Tool    Tool           `json:"tool"`
-	Machine Machine        `json:"machine"`
+	Machine self.Machine   `json:"machine"`
 
 	// Fingerprints are of the scenario and of the data files, by the names
 	// that the scenario gives them.

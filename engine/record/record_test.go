@@ -2,6 +2,7 @@ package record
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -95,7 +96,7 @@ func feed(r *Recorder, seed uint64, n int, gap time.Duration) {
 			to.Group(&engine.GroupResult{Group: &engine.Group{Index: i % 2, Limit: draw.IntN(3)}, OK: draw.IntN(9) > 0, Warmup: v.Invocation.Warmup,
 				Due: v.Due, First: v.Due + took/3, Settled: v.Due + took, Last: v.Due + took, Members: 1 + draw.IntN(4), Median: took / 2, OnTheWire: draw.IntN(5)})
 			to.Iteration(&engine.IterationResult{Warmup: v.Invocation.Warmup, Due: v.Due, Start: v.Due, End: v.End,
-				Lateness: time.Duration(draw.IntN(3000)) * time.Microsecond, Failed: draw.IntN(5) == 0, Canceled: draw.IntN(9) == 0})
+				Lateness: time.Duration(draw.IntN(3000)) * time.Microsecond, Failed: draw.IntN(5) == 0, Err: []error{nil, errors.New("each: no list")}[draw.IntN(2)], Canceled: draw.IntN(9) == 0})
 		}
 	}
 }
@@ -115,7 +116,7 @@ func exampleTally(start time.Time) func() engine.Tally {
 	return func() engine.Tally {
 		e := time.Since(start)
 		active := max(0, e-500*ms)
-		return engine.Tally{Due: int64(active / (10 * ms)), Sent: int64(active/(10*ms)) - 1, Dropped: 1, Warmup: 50, Elapsed: e, Active: active, Burst: 1.25}
+		return engine.Tally{Due: int64(active / (10 * ms)), Sent: int64(active/(10*ms)) - 1, Dropped: 1, Warmup: 50, Elapsed: e, Sending: active, Active: active, Burst: 1.25}
 	}
 }
 

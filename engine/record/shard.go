@@ -223,6 +223,9 @@ func (s *shard) Iteration(r *engine.IterationResult) {
 		i.set(Iteration, r.End-r.Due)
 	}
 	s.put(i)
+	if r.Err != nil && !r.Warmup {
+		s.r.cold.expression(r.Err)
+	}
 }
 
 // atWarmup leaves of a sample what is kept of the warm-up.
