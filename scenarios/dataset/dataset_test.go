@@ -97,6 +97,7 @@ func TestReadsRows(t *testing.T) {
 		{"jsonl of any values", "d.jsonl", "1\n\"s\"\n[1,2]\nnull\ntrue\n", "1\n\"s\"\n[1,2]\nnull\ntrue\n"},
 		{"json", "d.json", " [ {\"a\":\"1\",\"b\":\"x\"} ,\n{\"a\":\"2\",\"b\":\"y\"}]\n ", two},
 		{"json of any values", "d.json", `[1,"]\"",[[],"[{"],null,{"a":{}} ,-1.5e3]`, "1\n\"]\\\"\"\n[[],\"[{\"]\nnull\n{\"a\":{}}\n-1500\n"},
+		{"json with an escaped backslash", "d.json", `["\\",1]`, "\"\\\\\"\n1\n"},
 		{"json of nothing", "d.json", "[]", ""},
 		{"gzip", "d.csv.gz", gz("a,b\n1,x\n2,y\n"), two},
 		{"gzip of several members", "d.csv.gz", gz("a,b\n1,") + gz("x\n2,y\n"), two},
@@ -163,6 +164,7 @@ func TestErrors(t *testing.T) {
 		{"no comma", "u.json", "[1 2]", "u.json:1:4: not JSON: expected , or ] after a row, found '2'", ""},
 		{"an empty json", "u.json", " ", "u.json: the file is empty", "an empty list of rows is []"},
 		{"a number too large", "u.jsonl", "1e999\n", "u.jsonl:1:1: not JSON: the number 1e999 is too large", "each line must be one value of JSON"},
+		{"a number that begins with 0", "u.jsonl", "[01]\n", "u.jsonl:1:3: not JSON: a number begins with 0", "each line must be one value of JSON"},
 		{"a control character", "u.jsonl", "\"a\tb\"\n", "u.jsonl:1:3: not JSON: a text has the control character 0x09: write \\u0009", "each line must be one value of JSON"},
 		{"an empty gzip", "u.csv.gz", "", "u.csv.gz: this is not a file of gzip: it is empty", ""},
 		{"plain text named gzip", "u.csv.gz", "a,b\n", `u.csv.gz: this is not a file of gzip: it begins with "a,b\n"`, ""},
@@ -313,6 +315,7 @@ func sources(t *testing.T) map[string]func() Spec {
 	}
 	ways["-"] = func() Spec { return Spec{Files: []string{"-"}, Stdin: strings.NewReader(text)} }
 	ways["- in gzip"] = func() Spec { return Spec{Files: []string{"-"}, Stdin: strings.NewReader(gz(text))} }
+	ways["- without a last line break"] = func() Spec { return Spec{Files: []string{"-"}, Stdin: strings.NewReader(text[:len(text)-1])} }
 	ways["- and a file"] = func() Spec {
 		return Spec{Files: []string{"-", "3.csv"}, Dir: dir, Stdin: strings.NewReader("a\n0\n1\n")}
 	}
