@@ -40,12 +40,7 @@ race: ## run the same tests under the race detector (needs a C compiler)
 
 .PHONY: fuzz
 fuzz: ## fuzz every target for FUZZTIME (1m) each
-	@targets=$$($(GO) test -list '^Fuzz' ./... | awk '/^Fuzz/ {name[++n] = $$1} /^ok/ {for (i = 1; i <= n; i++) print $$2, name[i]; n = 0}'); \
-	if [ -z "$$targets" ]; then echo 'fuzz: no package has a Fuzz target' >&2; exit 1; fi; \
-	while read -r pkg name; do \
-		echo "fuzz: $$name in $$pkg for $(FUZZTIME)"; \
-		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$pkg" < /dev/null; \
-	done <<< "$$targets"
+	GO='$(GO)' .ci/fuzz $(FUZZTIME)
 
 .PHONY: bench
 bench: ## run the benchmarks that match BENCH (all), each for BENCHTIME (1s)
@@ -64,7 +59,7 @@ fmt: ## fail if a Go file is not formatted
 
 .PHONY: vet
 vet: ## run go vet
-	$(GO) vet ./...
+	$(GO) vet -tags truth ./...
 
 .PHONY: lint
 lint: ## run the linters (the first time builds them: a few minutes)
@@ -82,6 +77,10 @@ test-oracle: ## settle the groups' cases with Node's own promises, then with our
 .PHONY: test-real
 test-real: build examples/real-function/node_modules/.package-lock.json ## load-test a function under CloudBase's own framework; both must count the same
 	node examples/real-function/test.mjs ./volley
+
+.PHONY: test-truth
+test-truth: ## hold reports against what an emulator in another process wrote down (some minutes, on a quiet machine)
+	$(GO) test -tags truth -count=1 -timeout 30m ./examples/truth/
 
 .PHONY: test-hlog
 test-hlog: build .ci/hlog/node_modules/.package-lock.json ## read a run's histogram log with another implementation of HdrHistogram
