@@ -1,0 +1,362 @@
+package scenarios
+
+import (
+	"bufio"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"volley/engine/pace"
+)
+
+const (
+	defaultMaxInFlight  = 1000
+	defaultGracefulStop = 30 * time.Second
+
+	// forever is the length of runs that end by a count. It leaves room for sums.
+	forever = 20 * 365 * 24 * time.Hour
+
+	maxReplay = 10_000_000 // recorded arrivals
+)
+
+// compileLoad checks the load section and makes the plan's load of it.
+func (c *compiler) compileLoad() {
+	l := c.scenario.Load
+	if l == nil {
+		if !c.opts.NoLoad {
+			c.fail("load", "add load: {rate: 10/s, for: 30s}, or use --rate 10/s --for 30s", "nothing says what to fire")
+		}
+		return
+	}
+	if c.opts.NoLoad && c.nodes["load"] != nil && len(c.nodes["load"].entries) == 0 {
+		return
+	}
+	p := &c.plan.Load
+	c.common(l)
+	var models []string
+	for _, m := range [...]struct {
+		name  string
+		given bool
+	}{{"rate", l.Rate != nil}, {"workers", l.Workers != nil}, {"stages", c.has("load.stages")}, {"replay", c.has("load.replay")}} {
+		if m.given {
+			models = append(models, m.name)
+		}
+	}
+	if len(models) > 1 {
+		c.fail("load."+models[1], "keep one of the two", "%s and %s both say what to fire", models[0], models[1])
+		return
+	}
+	if len(models) == 0 {
+		c.fail("load", "add rate: 10/s (open), or workers: 10 (closed)", "nothing says what to fire")
+		return
+	}
+	switch models[0] {
+	case "rate":
+		c.constant(l)
+	case "workers":
+		c.crowd(l)
+	case "stages":
+		c.stages(l)
+	case "replay":
+		c.replay(l)
+	}
+	p.Warmup = time.Duration(l.Warmup)
+}
+
+// common checks what all loads have, and puts the defaults in place.
+func (c *compiler) common(l *LoadSection) {
+	p := &c.plan.Load
+	open := l.Workers == nil
+	if l.Iterations != nil {
+		if *l.Iterations > MaxIterations {
+			c.fail("load.iterations", "write a smaller number", "%d is above %d", *l.Iterations, int64(MaxIterations))
+		}
+		p.Iterations = *l.Iterations
+	}
+	if l.For != nil && *l.For <= 0 {
+		c.fail("load.for", "write a duration such as 30s", "%s is no time", quote(c.nodes["load.for"].text))
+	}
+	if l.GracefulStop == nil {
+		stop := Duration(defaultGracefulStop)
+		l.GracefulStop = &stop
+	}
+	p.GracefulStop = time.Duration(*l.GracefulStop)
+	if l.MaxRate != nil {
+		p.MaxRate = float64(*l.MaxRate)
+		c.positive("load.max_rate", *l.MaxRate)
+	}
+	if l.Warmup > 0 && c.scenario.Data != nil && c.scenario.Data.Order == "once" {
+		c.fail("load.warmup", "delete warmup, or use data.order: cycle", "with data.order: once, the warm-up would use up rows that are then missing")
+	}
+	if !open {
+		for key, given := range map[string]bool{"max_in_flight": l.MaxInFlight != 0, "when_busy": l.WhenBusy != "", "arrivals": l.Arrivals != ""} {
+			if given {
+				c.fail("load."+key, "delete "+key+", or use rate instead of workers", "%s has no meaning in a closed run: each worker waits for its own iteration", key)
+			}
+		}
+		p.MaxInFlight = 1
+		return
+	}
+	if l.MaxInFlight == 0 {
+		l.MaxInFlight = defaultMaxInFlight
+	}
+	p.MaxInFlight = l.MaxInFlight
+	l.WhenBusy = c.orDefault(l.WhenBusy, "drop")
+	p.WaitWhenBusy = l.WhenBusy == "wait"
+	if l.Replay == "" {
+		l.Arrivals = c.orDefault(l.Arrivals, "even")
+	}
+}
+
+func (c *compiler) positive(path string, r Rate) bool {
+	if r > 0 {
+		return true
+	}
+	c.fail(path, "write a rate above 0, such as 200/s", "a rate of %s fires nothing", r)
+	return false
+}
+
+// rowsEnd reports whether the run ends when the rows do.
+func (c *compiler) rowsEnd() bool { return c.scenario.Data != nil && c.scenario.Data.Order == "once" }
+
+// constant makes an open run at one rate.
+func (c *compiler) constant(l *LoadSection) {
+	rate := float64(*l.Rate)
+	if !c.positive("load.rate", *l.Rate) {
+		return
+	}
+	var length time.Duration
+	switch {
+	case l.For != nil:
+		length = time.Duration(*l.For)
+	case l.Iterations != nil:
+		// Exactly so many even arrivals; random ones are ended by their count.
+		length = seconds(float64(*l.Iterations) / rate)
+		if l.Arrivals == "poisson" {
+			length = min(forever, 2*length+time.Hour)
+		}
+	case c.rowsEnd():
+		length = forever
+	default:
+		c.fail("load", "add for: 30s, or iterations: 1000", "nothing says when to end")
+		return
+	}
+	c.open(l, pace.Constant(rate, max(length, 1)))
+}
+
+// seconds is a duration of that many seconds, as far as one reaches.
+func seconds(s float64) time.Duration {
+	if s >= forever.Seconds() {
+		return forever
+	}
+	return time.Duration(math.Ceil(s * 1e9))
+}
+
+// open makes an open run of a profile, the warm-up before it.
+func (c *compiler) open(l *LoadSection, p pace.Profile) {
+	if p.Peak() <= 0 {
+		return
+	}
+	c.plan.Load.Level = p
+	arrive := func(p pace.Profile, _ uint64) pace.Arrivals { return pace.Even(p) }
+	if l.Arrivals == "poisson" {
+		arrive = pace.Poisson
+	}
+	seed, warm := c.plan.Seed, time.Duration(l.Warmup)
+	before := pace.Constant(firstLevel(p), warm)
+	c.plan.Load.Arrivals = func() pace.Arrivals {
+		if warm <= 0 {
+			return arrive(p, seed)
+		}
+		return pace.Then(arrive(before, ^seed), warm, arrive(p, seed))
+	}
+}
+
+// firstLevel is the first level of a profile that is not 0: what a warm-up
+// fires at.
+func firstLevel(p pace.Profile) float64 {
+	for _, s := range p {
+		if s.From > 0 {
+			return s.From
+		}
+		if s.To > 0 {
+			return s.To
+		}
+	}
+	return 0
+}
+
+// crowd makes a closed run.
+func (c *compiler) crowd(l *LoadSection) {
+	if *l.Workers > MaxWorkers || *l.Workers < 1 {
+		c.fail("load.workers", fmt.Sprintf("write a number from 1 to %d", MaxWorkers), "%d workers are too many or too few", *l.Workers)
+		return
+	}
+	length := time.Duration(forever)
+	switch {
+	case l.For != nil:
+		length = time.Duration(*l.For)
+	case l.Iterations == nil && !c.rowsEnd():
+		c.fail("load", "add for: 30s, or iterations: 1000", "nothing says when to end")
+		return
+	}
+	c.plan.Load.Crowd = pace.Constant(float64(*l.Workers), max(length, 1))
+}
+
+// stages makes an open run of stages.
+func (c *compiler) stages(l *LoadSection) {
+	if l.For != nil {
+		c.fail("load.for", "delete it: each stage has a for of its own", "stages say how long the run is")
+	}
+	var p pace.Profile
+	level, total := 0.0, time.Duration(0)
+	for i, st := range l.Stages {
+		path := index("load.stages", i)
+		if (st.To == nil) == (st.At == nil) {
+			c.fail(path, "write {to: 200/s, for: 30s} for a ramp, or {at: 200/s, for: 2m} to hold", "a stage has either to or at")
+			continue
+		}
+		if st.For <= 0 {
+			c.fail(join(path, "for"), "write a duration such as 30s", "the stage takes no time")
+			continue
+		}
+		if total += time.Duration(st.For); total > MaxDuration {
+			c.fail(path, "make the stages shorter", "the stages take more than %s together", shortDuration(MaxDuration))
+			return
+		}
+		stage := pace.Stage{From: level, For: time.Duration(st.For)}
+		if st.To != nil {
+			stage.To = float64(*st.To)
+		} else {
+			stage.From, stage.To = float64(*st.At), float64(*st.At)
+		}
+		level = stage.To
+		p = append(p, stage)
+	}
+	if len(p) > 0 && p.Peak() <= 0 {
+		c.fail("load.stages", "give one of them a rate above 0", "no stage fires anything")
+	}
+	c.open(l, p)
+}
+
+// replay makes an open run of recorded arrivals.
+func (c *compiler) replay(l *LoadSection) {
+	for key, given := range map[string]bool{"for": l.For != nil, "arrivals": l.Arrivals != ""} {
+		if given {
+			c.fail("load."+key, "delete "+key, "the recording says when iterations are due")
+		}
+	}
+	at, ok := c.readReplay(l.Replay)
+	if !ok {
+		return
+	}
+	warm := time.Duration(l.Warmup)
+	c.plan.Load.Arrivals = func() pace.Arrivals {
+		if warm <= 0 {
+			return pace.Replay(at)
+		}
+		// A warm-up at the recording's mean rate, evenly: what was recorded is all measured.
+		length := max(at[len(at)-1], time.Second)
+		mean := float64(len(at)) / length.Seconds()
+		return pace.Then(pace.Even(pace.Constant(mean, warm)), warm, pace.Replay(at))
+	}
+}
+
+// readReplay reads recorded arrivals: a time at the start of each line,
+// followed by anything after a comma. A first line that is no time is a header.
+func (c *compiler) readReplay(name string) ([]time.Duration, bool) {
+	const path = "load.replay"
+	f, err := os.Open(c.inDir(name))
+	if err != nil {
+		c.fail(path, "check the name; it is relative to the folder of the scenario", "%s cannot be read: %v", quote(name), plainErr(err))
+		return nil, false
+	}
+	defer f.Close()
+	var at []time.Duration
+	var first time.Time // of timestamps
+	bad := func(line int, text, what string) ([]time.Duration, bool) {
+		c.fail(path, "write a time at the start of each line: 1.25 (seconds), 1250ms, or 2026-01-31T12:00:00.5Z", "%s:%d: %s %s", name, line, quote(text), what)
+		return nil, false
+	}
+	lines := bufio.NewScanner(f)
+	for n := 1; lines.Scan(); n++ {
+		text, _, _ := strings.Cut(strings.TrimPrefix(lines.Text(), "\ufeff"), ",")
+		text = strings.Trim(strings.TrimSpace(text), `"`)
+		if text == "" || strings.HasPrefix(text, "#") {
+			continue
+		}
+		d, stamp, ok := arrivalTime(text)
+		switch {
+		case !ok && n == 1:
+			continue // the header
+		case !ok:
+			return bad(n, text, "is not a time")
+		case !stamp.IsZero() && first.IsZero() && len(at) > 0, stamp.IsZero() && !first.IsZero():
+			return bad(n, text, "is a timestamp or a time since the start, and the line before was the other")
+		case !stamp.IsZero():
+			if first.IsZero() {
+				first = stamp
+			}
+			d = stamp.Sub(first)
+		}
+		if d < 0 || d > MaxDuration {
+			return bad(n, text, "is before the first or more than "+shortDuration(MaxDuration)+" after it")
+		}
+		if len(at) == maxReplay {
+			c.fail(path, "cut the recording", "%s has more than %d arrivals", name, maxReplay)
+			return nil, false
+		}
+		at = append(at, d)
+	}
+	if err := lines.Err(); err != nil {
+		c.fail(path, "is it a text file, with a line for each arrival?", "%s: %v", name, err)
+		return nil, false
+	}
+	if len(at) == 0 {
+		c.fail(path, "write a time on each line", "%s has no arrivals in it", quote(name))
+		return nil, false
+	}
+	slices.Sort(at)
+	return at, true
+}
+
+// arrivalTime reads seconds, a duration, or a timestamp.
+func arrivalTime(s string) (d time.Duration, stamp time.Time, ok bool) {
+	if f, err := strconv.ParseFloat(s, 64); err == nil && !math.IsNaN(f) && math.Abs(f) < 1e9 {
+		return time.Duration(math.Round(f * 1e9)), stamp, true
+	}
+	if d, err := time.ParseDuration(s); err == nil {
+		return d, stamp, true
+	}
+	if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
+		return 0, t, true
+	}
+	return 0, stamp, false
+}
+
+// inDir makes a path of a data file one that can be opened.
+func (c *compiler) inDir(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(c.dir(), name)
+}
+
+// dir is where relative paths start.
+func (c *compiler) dir() string {
+	switch {
+	case c.opts.Dir != "":
+		return c.opts.Dir
+	case c.file == "-" || c.file == "":
+		return "."
+	}
+	return filepath.Dir(c.file)
+}
+
+// index makes the path of a list's item.
+func index(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }

@@ -1,0 +1,302 @@
+// Package scenarios turns files into plans. A Scenario is what a person wrote;
+// Load reads it strictly, all mistakes at once, and compiles it into an
+// engine.Plan: what the program will do. Nothing later looks at the file.
+package scenarios
+
+import (
+	"io"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	"volley/engine"
+	"volley/engine/auth"
+	"volley/engine/check"
+	"volley/engine/emulator"
+	"volley/scenarios/dataset"
+)
+
+// Options are what a scenario is read with, beside its bytes.
+type Options struct {
+	// Env looks a variable up: first what -e says, then the environment. nil
+	// knows none.
+	Env func(name string) (value string, ok bool)
+
+	Set   []string // --set path.to.key=value, in their order
+	Flags Flags    // the flags that stand for parts of a scenario; they win over Set
+
+	// Dir is where relative paths of data files start; "" means the folder of
+	// the scenario's file, or the working folder where there is no file.
+	Dir   string
+	Stdin io.Reader // what the data file "-" reads
+
+	Seed    uint64 // where the scenario gives none
+	NoLoad  bool   // the load section may be missing: it is not what is going to be done
+	NoSteps bool   // steps may be missing: all that is wanted is the emulator
+}
+
+// A Compiled is a scenario made ready: the plan, and what is needed around it.
+// It does not change.
+type Compiled struct {
+	Plan       *engine.Plan
+	Scenario   *Scenario // resolved: variables filled in, flags applied, defaults in place
+	Source     []byte    // the bytes of the file; for a scenario made of flags, what a file of it would be
+	Data       *dataset.Spec
+	Thresholds []check.Threshold
+	Client     Client
+	Batch      *BatchPlan
+	Compare    *ComparePlan
+
+	// Emulator is to be started where Plan's targets without an endpoint of their
+	// own have EmulatorEndpoint as theirs; see At. nil: there is none.
+	Emulator    *emulator.Config
+	EmulatorTLS bool
+
+	// Secrets are the values that must not be shown.
+	Secrets []auth.Secret
+
+	nodes map[string]*node
+}
+
+// Client says how the plan's requests are sent.
+type Client struct {
+	Protocol    string // auto, h1 or h2
+	Connections int    // the most connections; 0: as many as the plan's parallelism needs
+	KeepAlive   bool
+}
+
+// EmulatorEndpoint stands for the emulator's address in plans that were
+// compiled before it was known. The name cannot exist (RFC 6761, section 6.4).
+const EmulatorEndpoint = "http://emulator.invalid"
+
+// Load reads and compiles a scenario. The error is Errors, with every mistake.
+// path is for messages and for finding data files; src is the file's content.
+func Load(path string, src []byte, o Options) (*Compiled, error) {
+	r := &report{file: path}
+	root := parse(src, r)
+	if root == nil {
+		return nil, r.close()
+	}
+	c, err := load(root, r, o)
+	if err != nil {
+		return nil, err
+	}
+	c.Source = src
+	return c, nil
+}
+
+// FromFlags compiles the scenario that flags alone describe.
+func FromFlags(o Options) (*Compiled, error) {
+	r := &report{file: "command line"}
+	if o.Dir == "" {
+		o.Dir = "."
+	}
+	c, err := load(&node{kind: mappingKind, at: origin{flag: "command line"}}, r, o)
+	if err != nil {
+		return nil, err
+	}
+	c.Source = c.Resolved()
+	return c, nil
+}
+
+func load(root *node, r *report, o Options) (*Compiled, error) {
+	if root.kind != mappingKind {
+		r.add(root.at, "", "a scenario is a mapping with keys such as target, load and steps; `volley new` writes one", "%s stands where a scenario is wanted", root.what())
+		return nil, r.close()
+	}
+	o.apply(root, r)
+	d := &decoder{
+		environment: &environment{report: r, lookup: o.Env, ref: reference()},
+		nodes:       map[string]*node{},
+	}
+	s := &Scenario{}
+	d.into(reflect.ValueOf(s).Elem(), root, "", rules{})
+	c := &compiler{
+		report: r, nodes: d.nodes, scenario: s, opts: o, lookup: o.Env,
+		out: &Compiled{Scenario: s, nodes: d.nodes},
+	}
+	c.compile()
+	if err := r.close(); err != nil {
+		return nil, err
+	}
+	c.out.Secrets = r.secrets
+	return c.out, nil
+}
+
+// At returns the plan with the emulator at an address, such as
+// http://127.0.0.1:8787. Without an emulator it is the plan itself.
+func (c *Compiled) At(endpoint string) *engine.Plan {
+	if c.Emulator == nil {
+		return c.Plan
+	}
+	m := mover{endpoint: endpoint, moved: map[*engine.Target]*engine.Target{}}
+	p := *c.Plan
+	p.Steps = m.steps(p.Steps)
+	return &p
+}
+
+// A mover copies steps, with the emulator's targets at another address.
+type mover struct {
+	endpoint string
+	moved    map[*engine.Target]*engine.Target // so that what was shared stays shared
+}
+
+func (m mover) steps(from []engine.Step) []engine.Step {
+	to := slices.Clone(from)
+	for i := range to {
+		st := &to[i]
+		st.Sequence = m.steps(st.Sequence)
+		if st.Group != nil {
+			g := *st.Group
+			g.Members = m.steps(g.Members)
+			st.Group = &g
+		}
+		st.Pick = slices.Clone(st.Pick)
+		for k := range st.Pick {
+			st.Pick[k].Steps = m.steps(st.Pick[k].Steps)
+		}
+		if st.Invoke != nil && st.Invoke.Target.Endpoint == EmulatorEndpoint {
+			in := *st.Invoke
+			in.Target = m.target(in.Target)
+			st.Invoke = &in
+		}
+	}
+	return to
+}
+
+func (m mover) target(t *engine.Target) *engine.Target {
+	if m.moved[t] == nil {
+		to := *t
+		to.Endpoint = m.endpoint
+		m.moved[t] = &to
+	}
+	return m.moved[t]
+}
+
+// Mask replaces every secret of the scenario in a text.
+func (c *Compiled) Mask(text string) string { return maskAll(text, c.Secrets) }
+
+// A compiler turns a Scenario into a plan, and looks for what is wrong with it
+// as a whole.
+type compiler struct {
+	*report
+	nodes    map[string]*node
+	scenario *Scenario
+	opts     Options
+	lookup   func(string) (string, bool)
+	out      *Compiled
+
+	methods map[string]engine.Method
+	target  *engine.Target
+	env     map[string]string // what expressions read of the environment
+	plan    *engine.Plan
+	series  map[engine.SeriesKey]int
+	named   map[string]stepName // by the name in reports
+	kinds   map[string]int      // groups so far, by kind
+	trials  []trial
+}
+
+// A stepName is what a name of a step or group stands for.
+type stepName struct {
+	function, path string
+	group          bool
+}
+
+func (c *compiler) compile() {
+	s := c.scenario
+	c.env = map[string]string{}
+	c.plan = &engine.Plan{Name: c.name(), Seed: c.opts.Seed, Parallel: 1}
+	if s.Seed != nil {
+		c.plan.Seed = *s.Seed
+	}
+	c.compileTarget()
+	c.compileEmulator()
+	c.compileData()
+	c.compileLoad()
+	c.compileSteps()
+	c.compileThresholds()
+	c.compileBatch()
+	c.compileCompare()
+	c.out.Plan = c.plan
+	c.out.Client = Client{
+		Protocol: s.Target.Protocol, Connections: int(s.Target.Connections), KeepAlive: s.Target.KeepAlive == nil || *s.Target.KeepAlive,
+	}
+	if len(c.errs) == 0 {
+		for _, t := range c.trials {
+			c.try(t)
+		}
+	}
+}
+
+// name is the scenario's, else the file's, else the first function's.
+func (c *compiler) name() string {
+	s := c.scenario
+	switch {
+	case s.Name != "":
+		if !regexp.MustCompile(`^[\pL\pN][\pL\pN ._-]{0,99}$`).MatchString(s.Name) || strings.Contains(s.Name, "..") {
+			c.fail("name", "use letters, digits, spaces, . _ and -, at most 100: the run's folder is named so", "%s is not a name for a run", quote(s.Name))
+		}
+		return s.Name
+	case c.file != "" && c.file != "-" && c.file != "command line":
+		base := filepath.Base(c.file)
+		if name := strings.TrimSuffix(base, filepath.Ext(base)); name != "" {
+			return name
+		}
+	}
+	for _, st := range s.Steps {
+		if st.Invoke != "" {
+			return st.Invoke
+		}
+	}
+	return "run"
+}
+
+// has reports whether something was written at a path.
+func (c *compiler) has(path string) bool { return c.nodes[path] != nil }
+
+// origin returns where a path was written, or the nearest thing around it.
+func (c *compiler) origin(path string) origin {
+	for p := path; ; p = parentPath(p) {
+		if n := c.nodes[p]; n != nil {
+			return n.at
+		}
+		if p == "" {
+			return origin{line: 1, col: 1}
+		}
+	}
+}
+
+// parentPath cuts the last part off a path.
+func parentPath(path string) string {
+	if strings.HasSuffix(path, `"]`) {
+		if i := strings.LastIndex(path, `["`); i >= 0 {
+			return path[:i]
+		}
+	}
+	if strings.HasSuffix(path, `"`) {
+		if i := strings.LastIndex(path[:len(path)-1], `"`); i >= 0 {
+			return strings.TrimSuffix(path[:i], ".")
+		}
+	}
+	i := strings.LastIndexAny(path, ".[")
+	return path[:max(0, i)]
+}
+
+// fail reports a mistake at a path, unless one was reported there, above or
+// below already: that one is its cause.
+func (c *compiler) fail(path, fix, problem string, args ...any) {
+	for _, e := range c.errs {
+		if e.Field == path || within(e.Field, path) || within(path, e.Field) && e.Field != "" {
+			return
+		}
+	}
+	c.add(c.origin(path), path, fix, problem, args...)
+}
+
+// within reports whether a path lies below another.
+func within(path, above string) bool {
+	rest, ok := strings.CutPrefix(path, above)
+	return ok && rest != "" && (rest[0] == '.' || rest[0] == '[')
+}

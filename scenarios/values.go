@@ -1,0 +1,329 @@
+package scenarios
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"volley/scenarios/payload"
+)
+
+// A Duration is a time span, written as Go does: 1m30s.
+type Duration time.Duration
+
+func (d Duration) String() string { return shortDuration(time.Duration(d)) }
+
+// shortDuration writes 1m30s and 2m, not 2m0s.
+func shortDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = s[:len(s)-2]
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = s[:len(s)-2]
+	}
+	return s
+}
+
+// A Rate is so many a second, written N/s, N/m or N/h.
+type Rate float64
+
+func (r Rate) String() string {
+	for _, u := range [...]struct {
+		name string
+		n    float64
+	}{{"s", 1}, {"m", 60}, {"h", 3600}} {
+		if v := float64(r) * u.n; v >= 1 && math.Abs(v-math.Round(v)) < 1e-9*v {
+			return strconv.FormatFloat(math.Round(v), 'f', -1, 64) + "/" + u.name
+		}
+	}
+	return strconv.FormatFloat(float64(r), 'f', -1, 64) + "/s"
+}
+
+// A Size is a number of bytes, written 6MiB or 500KB.
+type Size int64
+
+func (s Size) String() string {
+	for i, u := range [...]string{"GiB", "MiB", "KiB"} {
+		if n := int64(1) << (30 - 10*i); int64(s) >= n && int64(s)%n == 0 {
+			return strconv.FormatInt(int64(s)/n, 10) + u
+		}
+	}
+	return strconv.FormatInt(int64(s), 10) + "B"
+}
+
+// A Share is a part of a whole, from 0 to 1, written 0.1%.
+type Share float64
+
+func (s Share) String() string { return strconv.FormatFloat(float64(s)*100, 'g', 12, 64) + "%" }
+
+// A Span is a duration, or a range of them from which one is drawn.
+type Span struct{ Min, Max Duration }
+
+func (s Span) String() string {
+	if s.Min == s.Max {
+		return s.Min.String()
+	}
+	return s.Min.String() + "-" + s.Max.String()
+}
+
+// A Latency is a constant, or a log-normal distribution by two of its quantiles.
+type Latency struct {
+	P50 Duration `yaml:"p50"` // Half of all requests take longer.
+	P99 Duration `yaml:"p99"` // One in a hundred takes longer.
+}
+
+// A Choice of a number or a word is 0 for the word.
+type (
+	// AutoInt is a number, or `auto`, which is 0.
+	AutoInt int
+	// AdaptiveInt is a number, or `adaptive`, which is 0.
+	AdaptiveInt int
+)
+
+// A Text is a text in which ${{ expressions }} may stand.
+type Text string
+
+// An Expr is an expression, with or without ${{ }} around it.
+type Expr string
+
+// A Value is any value, in whose texts ${{ expressions }} may stand.
+type Value struct {
+	Tree any // as payload.CompileTemplate takes it
+}
+
+// A Line is a header field or a query parameter.
+type Line struct {
+	Name   string
+	Value  Text
+	Secret bool
+	ref    string // how a secret value stands in the file
+}
+
+// Headers are header fields in the order of the file. Those that carry secrets
+// must have them as ${NAME}.
+type Headers []Line
+
+// Query are query parameters in the order of the file.
+type Query []Line
+
+// Saves are the values that a step takes out of its reply, in the order of the file.
+type Saves []SaveLine
+
+// A SaveLine is one of them.
+type SaveLine struct {
+	Name string
+	From Expr
+}
+
+// Files are one or more files, or patterns of their names.
+type Files []string
+
+// Limits on values. Whoever needs more has probably mistyped.
+const (
+	MaxRate       = 10_000_000 // per second
+	MaxWorkers    = 100_000
+	MaxInFlight   = 1_000_000
+	MaxIterations = 1_000_000_000_000
+	MaxStages     = 1_000
+	MaxSteps      = 1_000
+	MaxMembers    = 10_000
+	MaxThresholds = 1_000
+	MaxDuration   = 10_000 * time.Hour // more than a year
+	MaxAttempts   = 100
+	MaxRedirects  = 20
+)
+
+// resolve says what a plain scalar is, by the core schema of YAML 1.2
+// (section 10.3.2): nil, bool, int64, uint64, float64 or string.
+func resolve(text string) any {
+	switch text {
+	case "", "~", "null", "Null", "NULL":
+		return nil
+	case "true", "True", "TRUE":
+		return true
+	case "false", "False", "FALSE":
+		return false
+	case ".nan", ".NaN", ".NAN":
+		return math.NaN()
+	case ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF":
+		return math.Inf(1)
+	case "-.inf", "-.Inf", "-.INF":
+		return math.Inf(-1)
+	}
+	if c := text[0]; c != '+' && c != '-' && c != '.' && (c < '0' || c > '9') {
+		return text
+	}
+	if rest, ok := strings.CutPrefix(text, "0x"); ok {
+		if u, err := strconv.ParseUint(rest, 16, 64); err == nil {
+			return u
+		}
+		return text
+	}
+	if rest, ok := strings.CutPrefix(text, "0o"); ok {
+		if u, err := strconv.ParseUint(rest, 8, 64); err == nil {
+			return u
+		}
+		return text
+	}
+	digits := strings.TrimLeft(text, "+-")
+	if len(text)-len(digits) > 1 {
+		return text
+	}
+	if strings.Trim(digits, "0123456789") == "" && digits != "" {
+		if i, err := strconv.ParseInt(text, 10, 64); err == nil {
+			return i
+		}
+		if u, err := strconv.ParseUint(strings.TrimPrefix(text, "+"), 10, 64); err == nil {
+			return u
+		}
+	}
+	if strings.Trim(text, "0123456789.eE+-") == "" {
+		if f, err := strconv.ParseFloat(text, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+			return f
+		}
+	}
+	return text
+}
+
+// isNumber reports whether a plain scalar is a number.
+func isNumber(text string) bool {
+	switch resolve(text).(type) {
+	case int64, uint64, float64:
+		return true
+	}
+	return false
+}
+
+// A problem is what is wrong with a text, and what to write instead.
+type problem struct{ what, fix string }
+
+// parseDuration reads a duration as Go does.
+func parseDuration(s string) (time.Duration, *problem) {
+	if isNumber(s) && s != "" {
+		return 0, &problem{fmt.Sprintf("%s has no unit", quote(s)), fmt.Sprintf("write %ss or %sms", s, s)}
+	}
+	d, err := time.ParseDuration(s)
+	if err == nil {
+		if d > MaxDuration || d < -MaxDuration {
+			return 0, &problem{fmt.Sprintf("%s is too long", quote(s)), "stay within " + shortDuration(MaxDuration)}
+		}
+		return d, nil
+	}
+	fix := "write a duration such as 500ms, 10s or 1m30s"
+	if m := regexp.MustCompile(`^([0-9]+) ?(d|days?|w|weeks?)$`).FindStringSubmatch(s); m != nil {
+		n, _ := strconv.ParseInt(m[1], 10, 32)
+		hours := n * 24
+		if m[2][0] == 'w' {
+			hours *= 7
+		}
+		fix = fmt.Sprintf("write %dh", hours)
+	} else if m := regexp.MustCompile(`^([0-9.]+) ?(sec|secs|seconds?|min|mins|minutes?|hours?|hrs?|milliseconds?|msec|S|M|H|MS)$`).FindStringSubmatch(s); m != nil {
+		unit := strings.ToLower(m[2])
+		switch {
+		case strings.HasPrefix(unit, "ms") || strings.HasPrefix(unit, "mil"):
+			unit = "ms"
+		default:
+			unit = unit[:1]
+		}
+		fix = "write " + m[1] + unit
+	}
+	return 0, &problem{fmt.Sprintf("%s is not a duration", quote(s)), fix}
+}
+
+// parseRate reads N/s, N/m or N/h.
+func parseRate(s string) (float64, *problem) {
+	number, unit, ok := strings.Cut(s, "/")
+	n, err := strconv.ParseFloat(number, 64)
+	plain := regexp.MustCompile(`^[0-9]+(\.[0-9]+)?$`).MatchString(number)
+	switch {
+	case !ok && isNumber(s) && s != "":
+		return 0, &problem{fmt.Sprintf("%s is not a rate: it has no unit", quote(s)), fmt.Sprintf("write %s/s or %s/m", s, s)}
+	case err != nil || !plain:
+		return 0, &problem{fmt.Sprintf("%s is not a rate", quote(s)), "write a number and a unit, such as 200/s or 12000/m"}
+	}
+	switch unit {
+	case "s":
+	case "m":
+		n /= 60
+	case "h":
+		n /= 3600
+	default:
+		near := "s"
+		if unit != "" && strings.Contains("mh", unit[:1]) {
+			near = unit[:1]
+		}
+		return 0, &problem{fmt.Sprintf("%s is not a rate", quote(s)), "write " + number + "/" + near + "; the units are s, m and h"}
+	}
+	if n > MaxRate {
+		return 0, &problem{fmt.Sprintf("%s is above %d/s", quote(s), MaxRate), fmt.Sprintf("stay within %d/s", MaxRate)}
+	}
+	return n, nil
+}
+
+// parseSize reads 6MiB, 500KB or 100B.
+func parseSize(s string) (int64, *problem) {
+	bad := &problem{fmt.Sprintf("%s is not a size", quote(s)), "write a number and a unit, such as 6MiB, 500KB or 100B"}
+	m := regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?)(B|KB|MB|GB|KiB|MiB|GiB)$`).FindStringSubmatch(s)
+	if m == nil {
+		if isNumber(s) && s != "" {
+			bad.what, bad.fix = fmt.Sprintf("%s has no unit", quote(s)), fmt.Sprintf("write %sB or %sMiB", s, s)
+		}
+		return 0, bad
+	}
+	unit := map[string]float64{"B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}[m[2]]
+	n, err := strconv.ParseFloat(m[1], 64)
+	if err != nil || n*unit > 1<<40 {
+		return 0, &problem{fmt.Sprintf("%s is too large", quote(s)), "stay within 1024GiB"}
+	}
+	return int64(n * unit), nil
+}
+
+// parseShare reads 0.1%. Zero needs no sign.
+func parseShare(s string) (float64, *problem) {
+	if s == "0" {
+		return 0, nil
+	}
+	number, ok := strings.CutSuffix(s, "%")
+	n, err := strconv.ParseFloat(number, 64)
+	switch {
+	case !ok && isNumber(s) && s != "":
+		return 0, &problem{fmt.Sprintf("%s is not a share: it has no %%", quote(s)), "write " + s + "%"}
+	case err != nil || !ok || math.IsNaN(n):
+		return 0, &problem{fmt.Sprintf("%s is not a share", quote(s)), "write a percentage such as 0.1%"}
+	case n < 0 || n > 100:
+		return 0, &problem{fmt.Sprintf("%s is not from 0%% to 100%%", quote(s)), "write a percentage such as 0.1%"}
+	}
+	return n / 100, nil
+}
+
+// parseSpan reads 100ms-300ms, or one duration.
+func parseSpan(s string) (Span, *problem) {
+	low, high, ranged := strings.Cut(s, "-")
+	if !ranged || low == "" {
+		d, p := parseDuration(s)
+		return Span{Duration(d), Duration(d)}, p
+	}
+	a, p := parseDuration(strings.TrimSpace(low))
+	if p != nil {
+		return Span{}, p
+	}
+	b, p := parseDuration(strings.TrimSpace(high))
+	if p != nil {
+		return Span{}, p
+	}
+	if b < a {
+		return Span{}, &problem{fmt.Sprintf("%s ends before it begins", quote(s)), fmt.Sprintf("write %s-%s", strings.TrimSpace(high), strings.TrimSpace(low))}
+	}
+	return Span{Duration(a), Duration(b)}, nil
+}
+
+// isZero reports whether nothing was written.
+func (v Value) isZero() bool { return v.Tree == nil }
+
+// empty is the body of an event function without data.
+func empty() Value { return Value{Tree: payload.Map{}} }
