@@ -63,6 +63,22 @@ func count(n int64) string {
 	return s
 }
 
+// short returns n in at most nine columns: 9,999,999, or 123.4M.
+func short(n int64) string {
+	for _, unit := range []struct {
+		name string
+		of   float64
+	}{{"M", 1e6}, {"G", 1e9}, {"T", 1e12}} {
+		if x := float64(n) / unit.of; n >= 10_000_000 && x < 99_999 {
+			return trim(x, 1) + unit.name
+		}
+	}
+	if n >= 10_000_000 {
+		return strconv.FormatFloat(float64(n), 'e', 1, 64)
+	}
+	return count(n)
+}
+
 // plural returns a count and its noun: 1 result, 2 results.
 func plural(n int64, noun string) string {
 	if n == 1 {
@@ -155,11 +171,18 @@ func runeWidth(r rune) int {
 	return 1
 }
 
-// width returns the columns that s takes.
+// width returns the columns that s takes. Our own colours take none.
 func width(s string) int {
-	n := 0
+	n, color := 0, false
 	for _, r := range s {
-		n += runeWidth(r)
+		switch {
+		case r == '\x1b':
+			color = true
+		case color:
+			color = r != 'm'
+		default:
+			n += runeWidth(r)
+		}
 	}
 	return n
 }

@@ -296,6 +296,7 @@ func TestNumbers(t *testing.T) {
 		{rate(0.25), "0.25/s"}, {rate(200), "200/s"}, {rate(199.93), "199.9/s"}, {rate(12345.6), "12,346/s"}, {rate(99.999), "100/s"},
 		{share(0, 10), "0%"}, {share(1, 1_000_000), "<0.01%"}, {share(999_999, 1_000_000), ">99.99%"}, {share(1, 3), "33.3%"}, {share(10, 10), "100%"},
 		{share(1, 1000), "0.1%"}, {share(0, 0), "-"},
+		{short(9_999_999), "9,999,999"}, {short(10_000_000), "10M"}, {short(123_456_789), "123.5M"}, {short(1 << 62), "4.6e+18"},
 		{plural(1, "step"), "1 step"}, {plural(0, "step"), "0 steps"},
 		{clean("a\x00b\u202e\xffc 表"), `a\x00b\u202e\xffc 表`},
 		{fit("名字名字", 5), "名字…"}, {fit("名字名字", 4), "名…"}, {fit("名字名字", 8), "名字名字"}, {fit("abc", 0), ""}, {fit("e\u0301e\u0301e\u0301", 3), "e\u0301e\u0301e\u0301"},
@@ -320,6 +321,7 @@ func FuzzText(f *testing.F) {
 		d.Errors[0] = record.Error{Outcome: method, Code: step, Message: message, RequestID: id, Count: n}
 		d.Thresholds[0].Source = message
 		d.Total.Statuses[id] = 3
+		d.Series[2].Count, d.Load.Due, d.Load.Lateness.Max, d.Thresholds[1].Count = n, n, n%1e13, n
 		var out bytes.Buffer
 		if err := (Text{}).Write(&out, d); err != nil {
 			t.Fatal(err)

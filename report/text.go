@@ -284,13 +284,16 @@ func (p *page) load() {
 		ends = append(ends, "unfinished at the end "+count(l.Unfinished))
 	}
 	if len(ends) > 0 {
-		ends[0] = "iterations: " + ends[0]
-		lines = append(lines, wrap(ends, ", ", columns-margin)...)
+		lines = append(lines, "iterations: "+strings.Join(ends, ", "))
 	}
 	if l.ExcludedWarmup > 0 || l.WarmupResults > 0 {
 		lines = append(lines, fmt.Sprintf("excluded warm-up: %s, %s", plural(l.ExcludedWarmup, "iteration"), plural(l.WarmupResults, "invocation")))
 	}
-	p.section("load", lines...)
+	var fitted []string
+	for _, l := range lines {
+		fitted = append(fitted, wrap(strings.Split(l, ", "), ", ", columns-margin)...)
+	}
+	p.section("load", fitted...)
 }
 
 // spread is a distribution in few words.
@@ -353,7 +356,7 @@ func (p *page) row(name string, n, failed int64, d record.Distribution) {
 		}
 		values = cells(micros(d.P50), micros(d.P90), micros(d.P95), micros(d.P99), far, micros(d.Max))
 	}
-	p.line("%s%s%s%s", left(fit(name, nameWide), nameWide), right(count(n), countWide), bad, values)
+	p.line("%s%s%s%s", left(fit(name, nameWide), nameWide), right(short(n), countWide), bad, values)
 }
 
 func cells(values ...string) string {
@@ -409,7 +412,7 @@ func (p *page) groups() {
 		p.row("  settle", g.Count, g.Failed, g.Settle)
 		p.row("  makespan", g.Count, g.Failed, g.Makespan)
 		if r := g.Straggler; r.Count > 0 {
-			p.line("%s%s%s%s", left("  straggler", nameWide), right(count(r.Count), countWide), right("", shareWide),
+			p.line("%s%s%s%s", left("  straggler", nameWide), right(short(r.Count), countWide), right("", shareWide),
 				cells(times(r.P50), times(r.P90), times(r.P95), times(r.P99), "", times(r.Max)))
 		}
 	}
