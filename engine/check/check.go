@@ -1,0 +1,40 @@
+// Package check answers two questions: is this reply right, and is this run
+// good. Checks judge replies; thresholds judge what a run measured; Judge says
+// whether the measurement itself can be trusted; ExitCode makes one number of
+// it all.
+package check
+
+import (
+	"strings"
+
+	"volley/engine"
+)
+
+// Reply turns an ok reply into check_failed when one of the checks does not
+// hold. The detail is the source of the first that does not; one that cannot
+// be evaluated does not hold either, and the message says why. Replies that
+// are not ok stay as they are: what failed already says more than a check.
+func Reply(checks []engine.Check, s *engine.Scope, r *engine.Reply) {
+	if r.Outcome != engine.OK {
+		return
+	}
+	for i := range checks {
+		holds, err := checks[i].Holds(s, r)
+		if err == nil && holds {
+			continue
+		}
+		r.Outcome, r.Detail, r.Message = engine.CheckFailed, checks[i].Source, ""
+		if err != nil {
+			r.Message = cut(err.Error())
+		}
+		return
+	}
+}
+
+// cut bounds a message, and never in the middle of a character.
+func cut(s string) string {
+	if len(s) > engine.MaxMessage {
+		s = s[:engine.MaxMessage]
+	}
+	return strings.ToValidUTF8(s, "")
+}
