@@ -413,3 +413,24 @@ func raise(a *atomic.Int64, v int64) {
 		}
 	}
 }
+
+// Once makes the first invocation of a plan, alone and at once.
+func Once(ctx context.Context, p *Plan, by Invoker, base time.Time) (*Result, error) {
+	for i := range p.Steps {
+		in := p.Steps[i].Invoke
+		if in == nil {
+			continue
+		}
+		s := &Scope{Seed: p.Seed, Step: p.Steps[i].ID, Now: base}
+		inv := &Invocation{Step: in, Scope: s}
+		if err := inv.render(s); err != nil {
+			return nil, err
+		}
+		r := &Result{Due: time.Since(base)}
+		inv.Due = r.Due
+		by.Invoke(ctx, inv, r)
+		r.Invocation = inv
+		return r, nil
+	}
+	return nil, errors.New("the plan has no invocation at its top")
+}

@@ -372,7 +372,9 @@ func TestSeeded(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			load := open(pace.Constant(50, 20*time.Second), engine.Load{MaxInFlight: callers, WaitWhenBusy: true})
 			load.Arrivals = func() pace.Arrivals { return pace.Poisson(load.Level, seed) }
-			random := func(s *engine.Scope) ([]byte, error) { return fmt.Appendf(nil, "%d %v", s.Rand().Uint64(), s.Item), nil }
+			random := func(s *engine.Scope) ([]byte, error) {
+				return fmt.Appendf(nil, "%d %v", s.Rand().Uint64(), s.Item), nil
+			}
 			a, b := call("a", "ok 30ms"), call("b", "ok 20ms")
 			a.ID, b.ID, a.Invoke.Data, b.Invoke.Data = 1, 2, random, random
 			each := engine.Step{ID: 3, Group: &engine.Group{Kind: group.All, Members: []engine.Step{a, b},

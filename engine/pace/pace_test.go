@@ -34,9 +34,9 @@ func TestEvenCounts(t *testing.T) {
 		{"less than one is one, at once", pace.Constant(1, time.Millisecond), 1, 0},
 		{"a ramp from nothing is half its end", pace.Profile{{From: 0, To: 100, For: 10 * time.Second}}, 500, 9989994994},
 		{"a ramp down", pace.Profile{{From: 100, To: 0, For: 10 * time.Second}}, 500, 9552786405},
-		{"ramp, hold, ramp", pace.Profile{{0, 10, time.Second}, {10, 10, time.Second}, {10, 0, time.Second}}, 20, 2552786405},
+		{"ramp, hold, ramp", pace.Profile{{From: 0, To: 10, For: time.Second}, {From: 10, To: 10, For: time.Second}, {From: 10, To: 0, For: time.Second}}, 20, 2552786405},
 		{"nothing", pace.Constant(0, time.Minute), 0, 0},
-		{"a pause in the middle", pace.Profile{{10, 10, time.Second}, {0, 0, time.Hour}, {10, 10, time.Second}}, 20, time.Hour + 1900*time.Millisecond},
+		{"a pause in the middle", pace.Profile{{From: 10, To: 10, For: time.Second}, {From: 0, To: 0, For: time.Hour}, {From: 10, To: 10, For: time.Second}}, 20, time.Hour + 1900*time.Millisecond},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -298,7 +298,7 @@ func TestTimer(t *testing.T) {
 }
 
 func BenchmarkEvenDue(b *testing.B) {
-	a := pace.Even(pace.Profile{{0, 1e9, time.Hour}})
+	a := pace.Even(pace.Profile{{From: 0, To: 1e9, For: time.Hour}})
 	n := int64(0)
 	for b.Loop() {
 		a.Due(n)

@@ -122,7 +122,7 @@ type Health struct {
 
 	RSSPeakBytes Reading `json:"rss_peak_bytes,omitzero"` // of the process since it began
 
-	Machine Machine `json:"machine"`
+	Machine Machine `json:"-"` // told on its own
 }
 
 // How often things are looked at, and what counts.
