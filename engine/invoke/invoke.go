@@ -112,6 +112,7 @@ func (c *Client) attempt(ctx context.Context, r *engine.Result, due, held time.D
 	}
 	if err == nil {
 		i.Step.Target.Method.Decode(i, &p, &r.Reply)
+		r.Reply.Took = t.End - t.Start
 		if c.Check != nil && r.Reply.Outcome == engine.OK && len(i.Step.Checks) > 0 {
 			c.Check(i.Step.Checks, i.Scope, &r.Reply)
 		}

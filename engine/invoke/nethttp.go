@@ -201,11 +201,14 @@ func (h *HTTP) send(ctx context.Context, tr *trace, q *engine.Request, p *engine
 	}
 }
 
-// unprocessed reports whether an HTTP/2 server said that it did not process
-// the request. net/http would send it again if it could replay the body.
+// unprocessed reports whether an HTTP/2 connection had no place for the
+// request, or its server said that it did not process it. net/http would send
+// it again if it could replay the body; for a broken HTTP/1.1 connection it
+// never says so, because our bodies are not replayable.
 func unprocessed(err error) bool {
 	text := err.Error()
-	return strings.HasPrefix(text, "http2: Transport: cannot retry err [") && !strings.Contains(text, "PROTOCOL_ERROR")
+	return strings.HasPrefix(text, "http2: Transport: cannot retry err [") && !strings.Contains(text, "PROTOCOL_ERROR") ||
+		text == "net/http: cannot rewind body after connection loss"
 }
 
 func (h *HTTP) learn(host string) {

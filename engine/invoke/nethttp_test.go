@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -244,28 +245,42 @@ func TestNoSilentResend(t *testing.T) {
 	}
 }
 
-// TestStaleConnection lets the server close idle connections while net/http is
-// kept from noticing: the request cannot have been seen, and must succeed.
+// TestStaleConnection breaks an idle connection while net/http is kept from
+// noticing: the request cannot have been seen, and must succeed. With TLS,
+// crypto/tls says goodbye on the broken connection: that is not a request.
 func TestStaleConnection(t *testing.T) {
-	for _, verb := range []string{"GET", "POST"} {
-		t.Run(verb, func(t *testing.T) {
-			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }))
-			defer s.Close()
-			var broken atomic.Bool
-			h := open(t, Options{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
-				c, err := new(net.Dialer).DialContext(ctx, network, address)
-				return &brittleConn{Conn: c, broken: &broken}, err
-			}})
-			q := ask(t, verb, s.URL, map[string]string{"POST": "x"}[verb])
-			if _, _, err := do(t, h, q); err != nil {
-				t.Fatal(err)
-			}
-			broken.Store(true)
-			_, tm, err := do(t, h, q)
-			if err != nil || tm.Reused {
-				t.Errorf("error %v, reused %v; want it sent on a new connection", err, tm.Reused)
-			}
-		})
+	cert, ca := certificate(t, false, "127.0.0.1")
+	for _, version := range []uint16{0, tls.VersionTLS12, tls.VersionTLS13} {
+		for _, verb := range []string{"GET", "POST"} {
+			t.Run(fmt.Sprint(verb, " ", version), func(t *testing.T) {
+				var seen atomic.Int64
+				s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					io.Copy(io.Discard, r.Body)
+					seen.Add(1)
+				}))
+				s.Config.ErrorLog = quiet()
+				if s.TLS = (&tls.Config{Certificates: []tls.Certificate{cert}, MaxVersion: version}); version != 0 {
+					s.StartTLS()
+				} else {
+					s.Start()
+				}
+				defer s.Close()
+				var broken atomic.Bool
+				h := open(t, Options{CAFile: ca, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+					c, err := new(net.Dialer).DialContext(ctx, network, address)
+					return &brittleConn{Conn: c, broken: &broken}, err
+				}})
+				q := ask(t, verb, s.URL, map[string]string{"POST": "x"}[verb])
+				if _, _, err := do(t, h, q); err != nil {
+					t.Fatal(err)
+				}
+				broken.Store(true)
+				_, tm, err := do(t, h, q)
+				if err != nil || tm.Reused || tm.Phases.Connect < 0 || seen.Load() != 2 {
+					t.Errorf("error %v, reused %v, connect %v, %d seen; want it sent on a new connection", err, tm.Reused, tm.Phases.Connect, seen.Load())
+				}
+			})
+		}
 	}
 }
 

@@ -12,10 +12,11 @@ import (
 // ready to use.
 type backoff struct{ rand *rand.Rand }
 
-// again reports whether r's last attempt shall be followed by another.
+// again reports whether r's last attempt shall be followed by another. What we
+// gave up ourselves is never tried again.
 func (b *backoff) again(i *engine.Invocation, r *engine.Result) bool {
 	p := i.Step.Retry
-	return p != nil && len(r.Attempts) < p.Attempts && slices.Contains(p.On, r.Reply.Outcome)
+	return p != nil && len(r.Attempts) < p.Attempts && r.Reply.Outcome != engine.Canceled && slices.Contains(p.On, r.Reply.Outcome)
 }
 
 // wait returns how long to wait before the next attempt. It draws evenly from
