@@ -3,7 +3,6 @@ package payload
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -113,24 +112,63 @@ func runeOffset(src string, runes int) int {
 // plain rewrites those messages of expr that speak of its insides.
 func plain(message string) string {
 	message = strings.TrimPrefix(message, "runtime error: ")
-	for _, r := range [...]struct{ pattern, to string }{
-		{`^unexpected token EOF$`, `the expression ends too early`},
-		{`^unexpected token \w+\((.*)\)$`, `unexpected $1`},
-		{`^cannot fetch (.*) from <nil>$`, `cannot read $1 of null`},
-		{`^cannot fetch (.*) from (.*)$`, `cannot read $1 of $2`},
-		{`^interface conversion: interface \{\} is (.*), not (.*)$`, `expected $2, got $1`},
-		{`^reflect: call of reflect\.Value\.(\w+) on (\w+) Value$`, `$1 cannot be used on $2`},
-		{`^memory budget exceeded$`, fmt.Sprintf(`the expression makes more than %d elements`, memoryBudget)},
-	} {
-		if re := regexp.MustCompile(r.pattern); re.MatchString(message) {
-			message = re.ReplaceAllString(message, r.to)
-			break
+	switch message {
+	case "unexpected token EOF", "unexpected end of expression":
+		return "the expression ends too early"
+	case "literal not terminated":
+		return "a text is never closed"
+	case "memory budget exceeded":
+		return fmt.Sprintf("the expression makes more than %d elements", memoryBudget)
+	case "invalid operation: cannot call nil":
+		return "what is called here is not a function"
+	}
+	if _, token, ok := strings.Cut(message, "unexpected token "); ok {
+		if _, quoted, ok := strings.Cut(strings.TrimSuffix(token, ")"), "("); ok {
+			return "unexpected " + quoted
 		}
 	}
-	message = strings.ReplaceAll(message, "<nil>", "null")
-	message = strings.ReplaceAll(message, "map[string]interface {}", "object")
-	message = strings.ReplaceAll(message, "[]interface {}", "list")
-	return strings.ReplaceAll(message, "interface {}", "value")
+	if what, ok := strings.CutPrefix(message, "interface conversion: interface {} is "); ok {
+		got, want, _ := strings.Cut(what, ", not ")
+		return fmt.Sprintf("expected %s, got %s", kindName(want), kindName(got))
+	}
+	if what, ok := strings.CutPrefix(message, "cannot fetch "); ok {
+		key, of, _ := strings.Cut(what, " from ")
+		return fmt.Sprintf("cannot read %s of %s", key, kindName(of))
+	}
+	if what, ok := strings.CutPrefix(message, "reflect.Value.MapIndex: value of type "); ok {
+		got, want, _ := strings.Cut(what, " is not assignable to type ")
+		return fmt.Sprintf("in: expected %s, as the list has, got %s", kindName(want), kindName(got))
+	}
+	if what, ok := strings.CutPrefix(message, "reflect: call of reflect.Value."); ok {
+		if _, kind, ok := strings.Cut(what, " on "); ok {
+			return "expected a list, got " + kindName(strings.TrimSuffix(kind, " Value"))
+		}
+	}
+	for _, t := range []string{"<nil>", "map[string]interface {}", "[]interface {}", "interface {}"} {
+		message = strings.ReplaceAll(message, t, kindName(t))
+	}
+	return message
+}
+
+// kindName is the name that a user knows a Go type by.
+func kindName(t string) string {
+	switch t {
+	case "<nil>", "nil", "zero":
+		return "null"
+	case "bool":
+		return "true or false"
+	case "string":
+		return "a text"
+	case "int", "int64", "float64", "uint64":
+		return "a number"
+	case "map[string]interface {}", "map[string]string", "map":
+		return "an object"
+	case "[]interface {}", "[]int", "[]string", "slice":
+		return "a list"
+	case "interface {}":
+		return "a value"
+	}
+	return t
 }
 
 // unknownName explains a name that the scope does not have.
@@ -168,7 +206,7 @@ func isName(name string) bool {
 
 // nearest returns the candidate that looks most like name, or "" if none is near enough to be meant.
 func nearest(name string, candidates []string) string {
-	best, bestDistance := "", len([]rune(name))/3+2
+	best, bestDistance := "", max(1, len([]rune(name))/3)+1
 	for _, c := range candidates {
 		d := distance(strings.ToLower(name), strings.ToLower(c))
 		if d == 0 {

@@ -2,10 +2,12 @@ package payload
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"sync"
 
 	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/vm"
 )
 
@@ -29,22 +31,41 @@ type Read struct {
 	Strict bool   // without the field, the evaluation fails
 }
 
-// CompileExpr compiles the source of an expression. Errors are *Error.
-func CompileExpr(src string, scope Scope) (*Expr, error) { return compile(src, scope) }
-
 // CompileBool compiles an expression for EvalBool: one that can be seen to give anything else is an error.
-func CompileBool(src string, scope Scope) (*Expr, error) { return compile(src, scope, expr.AsBool()) }
+func CompileBool(src string, scope Scope) (*Expr, error) {
+	e, err := CompileExpr(src, scope)
+	if err != nil {
+		return nil, err
+	}
+	root := e.program.Node()
+	if _, ok := root.(*ast.NilNode); ok {
+		return nil, notBool(src, "null")
+	}
+	switch t := root.Type(); t.Kind() {
+	case reflect.Interface, reflect.Bool: // what is not known yet is seen when it is evaluated
+		return e, nil
+	default:
+		return nil, notBool(src, kindName(t.String()))
+	}
+}
 
-func compile(src string, scope Scope, more ...expr.Option) (*Expr, error) {
+func notBool(src, got string) *Error {
+	return at(src, 0, "expected true or false, got "+got, "compare it with something, such as by == or >")
+}
+
+// CompileExpr compiles the source of an expression. Errors are *Error.
+func CompileExpr(src string, scope Scope) (*Expr, error) {
 	if len(src) > MaxSource {
 		return nil, at(src, 0, fmt.Sprintf("the expression has %d bytes; %d are allowed", len(src), MaxSource), "")
 	}
 	if strings.TrimSpace(src) == "" {
 		return nil, at(src, 0, "the expression is empty", "")
 	}
+	if i := strings.Index(src, "${{"); i >= 0 && strings.TrimSpace(src[:i]) == "" {
+		return nil, at(src, i, "this is an expression as it stands", "write it without ${{ and }}")
+	}
 	strict := newStrict(scope)
-	options := append([]expr.Option{expr.Env(&Env{}), expr.Patch(strict), declare}, more...)
-	program, err := expr.Compile(src, options...)
+	program, err := expr.Compile(src, expr.Env(&Env{}), expr.Patch(strict), declare)
 	// A name of another scope is the better message, even where expr found another mistake.
 	if bad := strict.misuse(src); bad != nil {
 		return nil, bad
@@ -87,8 +108,7 @@ func (e *Expr) EvalBool(env *Env) (bool, error) {
 	}
 	b, ok := v.(bool)
 	if !ok {
-		return false, at(e.source, 0, fmt.Sprintf("expected true or false, got %s", describe(v)),
-			"compare it with something, such as == or !=")
+		return false, notBool(e.source, describe(v))
 	}
 	return b, nil
 }

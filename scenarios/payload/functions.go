@@ -124,6 +124,11 @@ func declare(c *conf.Config) {
 			Func: func(args ...any) (any, error) { return f.call(args) },
 		}
 	}
+	c.Functions[equalFunc] = &builtin.Function{
+		Name:  equalFunc,
+		Func:  func(args ...any) (any, error) { return deepEqual(args[0], args[1]), nil },
+		Types: []reflect.Type{reflect.TypeFor[func(a, b any) bool]()},
+	}
 	c.Functions[fieldFunc] = &builtin.Function{
 		Name: fieldFunc,
 		Func: func(args ...any) (any, error) { return field(args[0], args[1], args[2].(string)) },

@@ -15,6 +15,9 @@ import (
 // fieldFunc is the function that a strict access is compiled to. Its name cannot be written in an expression.
 const fieldFunc = "(field)"
 
+// equalFunc is what == is compiled to where lists or objects may be compared.
+const equalFunc = "(equal)"
+
 // lenient begins the path of an access to a map of texts that gives null for what is missing.
 const lenient = "?"
 
@@ -63,6 +66,7 @@ func (s *strict) Visit(node *ast.Node) {
 			if _, ok := n.Left.(*ast.NilNode); ok {
 				s.loosen(&n.Right)
 			}
+			s.equality(node, n)
 		}
 	}
 }
@@ -139,6 +143,44 @@ func (s *strict) loosen(node *ast.Node) {
 func isNamed(node ast.Node, name string) bool {
 	n, ok := node.(*ast.IdentifierNode)
 	return ok && n.Value == name
+}
+
+// equality makes == and != compare lists and objects by their values: to expr, the number 1 of a reply is not the 1 in
+// the expression, once they stand in a list. Where one side is known to be a plain value, expr compares well, and faster.
+func (s *strict) equality(node *ast.Node, n *ast.BinaryNode) {
+	if isPlain(n.Left) || isPlain(n.Right) {
+		return
+	}
+	call := &ast.CallNode{Callee: &ast.IdentifierNode{Value: equalFunc}, Arguments: []ast.Node{n.Left, n.Right}}
+	call.Callee.SetLocation(n.Location())
+	ast.Patch(node, call)
+	if n.Operator == "!=" {
+		ast.Patch(node, &ast.UnaryNode{Operator: "!", Node: call})
+	}
+}
+
+// isPlain reports whether a node is known to give null, a truth value, a number or a text.
+func isPlain(n ast.Node) bool {
+	if _, ok := n.(*ast.NilNode); ok {
+		return true
+	}
+	k := n.Type().Kind()
+	return k == reflect.Bool || k == reflect.String || k >= reflect.Int && k <= reflect.Float64
+}
+
+// deepEqual compares lists and objects by what is in them, and all else as expr does.
+func deepEqual(a, b any) bool {
+	switch x := a.(type) {
+	case []any:
+		if y, ok := b.([]any); ok {
+			return slices.EqualFunc(x, y, deepEqual)
+		}
+	case map[string]any:
+		if y, ok := b.(map[string]any); ok {
+			return maps.EqualFunc(x, y, deepEqual)
+		}
+	}
+	return runtime.Equal(a, b)
 }
 
 // call adds the environment to the arguments of a function that needs it.

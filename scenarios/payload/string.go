@@ -50,6 +50,19 @@ func (s *String) Render(env *Env) (string, error) {
 	return string(b), err
 }
 
+// Value evaluates a string that is exactly one expression to the expression's value, and renders any other.
+func (s *String) Value(env *Env) (any, error) {
+	e := single(s.parts)
+	if e == nil {
+		return s.Render(env)
+	}
+	v, err := e.Eval(env)
+	if err != nil {
+		return nil, place(err, s.source, s.parts[0].at)
+	}
+	return v, nil
+}
+
 func static(parts []part) bool {
 	for _, p := range parts {
 		if p.expr != nil {
