@@ -198,10 +198,10 @@ func (c *compiler) function(f Function, path string) emulator.Function {
 	if f.Burst != nil {
 		out.Burst = float64(*f.Burst) * 60
 	}
+	if f.Errors != nil { // in a version, none are not the function's
+		out.Errors = make(map[string]float64, len(f.Errors))
+	}
 	for name, share := range f.Errors {
-		if out.Errors == nil {
-			out.Errors = map[string]float64{}
-		}
 		out.Errors[name] = float64(share)
 	}
 	for _, q := range slices.Sorted(maps.Keys(f.Versions)) {

@@ -230,12 +230,15 @@ func (c *compiler) compile() {
 	}
 }
 
+// runName is what names of runs look like; their folders are named so.
+const runName = `^[\pL\pN][\pL\pN ._-]{0,99}$`
+
 // name is the scenario's, else the file's, else the first function's.
 func (c *compiler) name() string {
 	s := c.scenario
 	switch {
 	case s.Name != "":
-		if !regexp.MustCompile(`^[\pL\pN][\pL\pN ._-]{0,99}$`).MatchString(s.Name) || strings.Contains(s.Name, "..") {
+		if !regexp.MustCompile(runName).MatchString(s.Name) || strings.Contains(s.Name, "..") {
 			c.fail("name", "use letters, digits, spaces, . _ and -, at most 100: the run's folder is named so", "%s is not a name for a run", quote(s.Name))
 		}
 		return s.Name
