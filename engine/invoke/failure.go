@@ -93,6 +93,9 @@ func classify(err error) (detail, message string) {
 	if message, ok := aboutTLS(err); ok {
 		return detailTLS, message
 	}
+	if op != nil && op.Op == "dial" && op.Timeout() {
+		return detailUnreachable, steady(err)
+	}
 	if detail := byErrno(err); detail != "" {
 		return detail, steady(err)
 	}

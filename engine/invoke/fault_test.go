@@ -178,6 +178,7 @@ func TestFaults(t *testing.T) {
 		{"no route", dialFails(syscallErr(syscall.EHOSTUNREACH)), engine.NetworkError, detailUnreachable, "dial 10.9.8.7:1: connect: no route to host", 0},
 		{"no network", dialFails(syscallErr(syscall.ENETUNREACH)), engine.NetworkError, detailUnreachable, "network is unreachable", 0},
 		{"nobody answers", dialFails(syscallErr(syscall.ETIMEDOUT)), engine.NetworkError, detailUnreachable, "connection timed out", 0},
+		{"nobody answers for as long as we dial", dialFails(os.ErrDeadlineExceeded), engine.NetworkError, detailUnreachable, "dial 10.9.8.7:1: i/o timeout", 0},
 		{"out of ports", dialFails(syscallErr(syscall.EADDRNOTAVAIL)), engine.NetworkError, detailLocal, "cannot assign requested address", 0},
 		{"out of files", dialFails(os.NewSyscallError("socket", syscall.EMFILE)), engine.NetworkError, detailLocal, "too many open files", 0},
 		{"something else", dialFails(errors.New("strange")), engine.NetworkError, detailOther, "dial 10.9.8.7:1: strange", 0},

@@ -70,7 +70,8 @@ type HTTP struct {
 	userAgent string
 	maxReply  int64
 	h2only    bool
-	h2hosts   sync.Map // hosts seen to speak HTTP/2; as many as the plan has
+	traces    sync.Pool // of *trace
+	h2hosts   sync.Map  // hosts seen to speak HTTP/2; as many as the plan has
 }
 
 var _ Transport = (*HTTP)(nil)
@@ -173,9 +174,15 @@ func (h *HTTP) Close() {
 
 // Exchange sends q once and reads the whole reply.
 func (h *HTTP) Exchange(ctx context.Context, _ int, q *engine.Request, p *engine.Response, t *Timing) error {
-	tr := newTrace(t.Base)
+	tr, ok := h.traces.Get().(*trace)
+	if !ok {
+		tr = newTrace()
+	}
+	tr.open(t.Base)
 	err := h.send(tr.with(ctx), tr, q, p, t)
-	tr.finish(t, time.Since(t.Base))
+	if quiet := tr.finish(t, time.Since(t.Base)); quiet && err == nil {
+		h.traces.Put(tr)
+	}
 	if err == nil && p.Get("Content-Encoding") == "gzip" && asksGzip(q) {
 		p.Body, err = unzip(p.Body, h.maxReply) // our work, and so after the end
 	}

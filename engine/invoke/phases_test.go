@@ -18,14 +18,6 @@ import (
 	"volley/engine"
 )
 
-// slowDial makes dialling take a while.
-func slowDial(d time.Duration) func(context.Context, string, string) (net.Conn, error) {
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		time.Sleep(d)
-		return new(net.Dialer).DialContext(ctx, network, address)
-	}
-}
-
 // near reports whether a time is at least want, and not far above it. The
 // machine may be busy: it is the lower bound that says something, but for the
 // few milliseconds that a hook may come late.
@@ -134,10 +126,11 @@ func TestSomebodyElsesConnection(t *testing.T) {
 	defer s.Close()
 	var dials atomic.Int64
 	h := open(t, Options{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, address) // its hooks fire at once
 		if dials.Add(1) > 1 {
 			time.Sleep(120 * ms)
 		}
-		return new(net.Dialer).DialContext(ctx, network, address)
+		return c, err
 	}})
 	var all sync.WaitGroup
 	all.Go(func() { do(t, h, ask(t, "GET", s.URL, "")) })
@@ -155,7 +148,8 @@ func TestSomebodyElsesConnection(t *testing.T) {
 
 // TestTraceIsClosed fires hooks after the end.
 func TestTraceIsClosed(t *testing.T) {
-	tr := newTrace(time.Now())
+	tr := newTrace()
+	tr.open(time.Now())
 	var tm Timing
 	tr.begin(&tr.connectStart)
 	tr.finish(&tm, time.Second)

@@ -13,11 +13,13 @@ import (
 // A trace collects when the parts of one exchange happened. net/http calls
 // its hooks from several goroutines, some of them after the exchange is over:
 // a dial goes on when its request has got another connection in the meantime.
-// So each exchange has a trace of its own, behind a lock.
+// So each exchange has a trace of its own, behind a lock, and one is used again
+// only when all its hooks must have fired.
 type trace struct {
-	base time.Time
+	hooks context.Context // what makes net/http report here; made once
 
 	mu    sync.Mutex
+	base  time.Time
 	over  bool          // later hooks are about somebody else's connection
 	start time.Duration // dialling began or a connection was in hand, whichever came first
 
@@ -26,31 +28,20 @@ type trace struct {
 	tlsStart, tlsDone         time.Duration
 	got, wrote, first         time.Duration
 
-	reused bool
-	stream bool  // HTTP/2
-	conn   *conn // in hand, when it is one of ours
-	before int64 // what conn had written when we got it
+	reused  bool
+	idle    bool  // the connection was free at once, so that none was dialled
+	resumed bool  // the request was sent once more
+	stream  bool  // HTTP/2
+	conn    *conn // in hand, when it is one of ours
+	before  int64 // what conn had written when we got it
 }
 
 // never is the time of what has not happened.
 const never = time.Duration(-1)
 
-func newTrace(base time.Time) *trace {
-	t := &trace{base: base, start: never}
-	t.again()
-	return t
-}
-
-// again forgets everything but the start: the request is sent once more.
-func (t *trace) again() {
-	t.dnsStart, t.dnsDone, t.connectStart, t.connectDone = never, never, never, never
-	t.tlsStart, t.tlsDone, t.got, t.wrote, t.first = never, never, never, never, never
-	t.conn, t.reused, t.stream = nil, false, false
-}
-
-// with returns a context that makes net/http report to t.
-func (t *trace) with(ctx context.Context) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+func newTrace() *trace {
+	t := new(trace)
+	t.hooks = httptrace.WithClientTrace(context.Background(), &httptrace.ClientTrace{
 		DNSStart:             func(httptrace.DNSStartInfo) { t.begin(&t.dnsStart) },
 		DNSDone:              func(httptrace.DNSDoneInfo) { t.mark(&t.dnsDone) },
 		ConnectStart:         func(string, string) { t.begin(&t.connectStart) },
@@ -61,13 +52,46 @@ func (t *trace) with(ctx context.Context) context.Context {
 		WroteRequest:         func(httptrace.WroteRequestInfo) { t.mark(&t.wrote) },
 		GotFirstResponseByte: func() { t.mark(&t.first) },
 	})
+	return t
+}
+
+// open makes t ready for an exchange.
+func (t *trace) open(base time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.base, t.start, t.over, t.idle, t.resumed = base, never, false, false, false
+	t.again()
+}
+
+// with returns ctx with t's hooks in it.
+func (t *trace) with(ctx context.Context) context.Context { return traced{ctx, t.hooks} }
+
+// A traced is a context with the values of another. Wrapping ctx itself for
+// every exchange would make a dozen small objects.
+type traced struct {
+	context.Context
+	hooks context.Context
+}
+
+func (c traced) Value(key any) any {
+	if v := c.Context.Value(key); v != nil {
+		return v
+	}
+	return c.hooks.Value(key)
+}
+
+// again forgets everything but the start: the request is sent once more.
+func (t *trace) again() {
+	t.dnsStart, t.dnsDone, t.connectStart, t.connectDone = never, never, never, never
+	t.tlsStart, t.tlsDone, t.got, t.wrote, t.first = never, never, never, never, never
+	t.conn, t.reused, t.stream = nil, false, false
 }
 
 // mark sets a time to now.
 func (t *trace) mark(when *time.Duration) {
-	now := time.Since(t.base)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	now := time.Since(t.base)
 	if !t.over {
 		*when = now
 	}
@@ -76,9 +100,9 @@ func (t *trace) mark(when *time.Duration) {
 // begin sets the time of a part of dialling that begins. Dials to several
 // addresses run side by side: the first counts.
 func (t *trace) begin(when *time.Duration) {
-	now := time.Since(t.base)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	now := time.Since(t.base)
 	if t.over {
 		return
 	}
@@ -97,15 +121,16 @@ func (t *trace) connected(_, _ string, err error) {
 }
 
 func (t *trace) gotConn(info httptrace.GotConnInfo) {
-	now := time.Since(t.base)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	now := time.Since(t.base)
 	if t.over {
 		return
 	}
 	if t.start == never {
 		t.start = now
 	}
+	t.idle = info.WasIdle && t.got == never && !t.resumed
 	t.got, t.reused = now, info.Reused
 	t.wrote, t.first = never, never
 	raw := info.Conn
@@ -131,14 +156,18 @@ func (t *trace) untouched() bool {
 func (t *trace) resume() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.resumed = true
 	t.again()
 }
 
-// finish closes the trace and writes what it has to to.
-func (t *trace) finish(to *Timing, end time.Duration) {
+// finish closes the trace and writes what it has to to. It reports whether no
+// hook can fire any more: none was dialling, and the request was written and
+// answered, each of which HTTP/1.1 tells once.
+func (t *trace) finish(to *Timing, end time.Duration) (quiet bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.over = true
+	quiet = t.idle && !t.stream && t.wrote != never && t.first != never
 	to.Start, to.End, to.Reused = t.start, end, t.reused
 	to.Phases = engine.NoPhases()
 	p := &to.Phases
@@ -150,7 +179,7 @@ func (t *trace) finish(to *Timing, end time.Duration) {
 		p.TLS = between(t.tlsStart, t.tlsDone)
 	}
 	if t.got == never {
-		return
+		return false
 	}
 	if t.wrote == never || t.first != never && t.wrote > t.first {
 		t.wrote = t.first // it answered before it had read everything
@@ -158,6 +187,7 @@ func (t *trace) finish(to *Timing, end time.Duration) {
 	p.Send = between(t.got, t.wrote)
 	p.FirstByte = between(t.wrote, t.first)
 	p.Receive = between(t.first, end)
+	return quiet
 }
 
 // between returns how long a part took, less than 0 if it did not happen or
