@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -32,7 +31,7 @@ type csvRows struct {
 func newCSV(in *bufio.Reader, comma byte, limit int, h *header, name string) (*csvRows, error) {
 	d := &csvRows{lines: lines{in: in, limit: limit}, comma: comma, header: h}
 	at, err := d.record()
-	if err == io.EOF {
+	if ended(err) {
 		return nil, &Error{Problem: "the file is empty", Fix: "the first line must name the columns"}
 	}
 	if err != nil {
@@ -197,7 +196,7 @@ func (d *csvRows) quoted(line []byte, pos int, at span) ([]byte, int, error) {
 		if i < 0 {
 			d.text = append(append(d.text, line[pos:]...), '\n')
 			var err error
-			if line, err = d.line(); err == io.EOF {
+			if line, err = d.line(); ended(err) {
 				return nil, 0, opened
 			} else if err != nil {
 				return nil, 0, err

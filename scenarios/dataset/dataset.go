@@ -161,7 +161,7 @@ func (r *Reader) next() (any, error) {
 			return row, nil
 		}
 		name := r.sources[r.current].name
-		if err != io.EOF {
+		if !ended(err) {
 			return nil, inFile(name, err)
 		}
 		if err := r.endSource(); err != nil {
@@ -181,8 +181,7 @@ func (r *Reader) endSource() error {
 			err = src.changed(info) // rows were cut off behind our back
 		}
 		if err != nil {
-			st.Close()
-			return err
+			return cmp.Or(err, st.Close())
 		}
 	}
 	return st.Close()

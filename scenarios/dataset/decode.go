@@ -3,8 +3,8 @@ package dataset
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
-	"io"
 	"unicode/utf8"
 )
 
@@ -49,9 +49,9 @@ type lines struct {
 // next returns the next line with its line break, if it has one. It is valid until the next call.
 func (l *lines) next() ([]byte, error) {
 	b, err := l.in.ReadSlice('\n')
-	if err == bufio.ErrBufferFull {
+	if errors.Is(err, bufio.ErrBufferFull) {
 		l.long = append(l.long[:0], b...)
-		for err == bufio.ErrBufferFull {
+		for errors.Is(err, bufio.ErrBufferFull) {
 			if len(l.long) > l.limit {
 				return nil, tooLong(l.line+1, l.limit, "")
 			}
@@ -60,7 +60,7 @@ func (l *lines) next() ([]byte, error) {
 		}
 		b = l.long
 	}
-	if err == io.EOF && len(b) > 0 {
+	if ended(err) && len(b) > 0 {
 		err = nil
 	}
 	if err != nil {
@@ -188,7 +188,7 @@ func (d *jsonList) element(c byte, line int) error {
 	scalar := depth == 0 && !quoted
 	for scalar || quoted || depth > 0 {
 		c, err := d.read()
-		if err == io.EOF && scalar {
+		if ended(err) && scalar {
 			return nil // the next token says that the list has no end
 		}
 		if err != nil {
@@ -255,7 +255,7 @@ func (d *jsonList) unread(c byte) error {
 // cut explains the end of a source that comes too early.
 func (d *jsonList) cut(err error) error {
 	switch {
-	case err != io.EOF:
+	case !ended(err):
 		return err
 	case !d.begun:
 		return &Error{Problem: "the file is empty", Fix: "an empty list of rows is []"}

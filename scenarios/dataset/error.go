@@ -44,16 +44,14 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // inFile names the file in which an error was met.
 func inFile(name string, err error) error {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		if e.File == "" {
 			e.File = name
 		}
 		return err
 	}
 	cause := err
-	var path *fs.PathError
-	if errors.As(err, &path) {
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
 		cause = path.Err // the path is named already
 	}
 	return &Error{File: name, Problem: "read: " + cause.Error(), Err: err}

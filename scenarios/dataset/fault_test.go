@@ -7,9 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -204,7 +202,7 @@ func TestPosition(t *testing.T) {
 				t.Errorf("before the first row, the position is %v", p)
 			}
 			got := make(map[string]bool)
-			for range strings.Fields(lines) {
+			for range strings.FieldsSeq(lines) {
 				row, err := r.Next()
 				if err != nil {
 					t.Fatal(err)
@@ -218,7 +216,7 @@ func TestPosition(t *testing.T) {
 					t.Errorf("%s: the row %q is said to be at %v", order, a, p)
 				}
 			}
-			for _, line := range strings.Fields(lines) {
+			for line := range strings.FieldsSeq(lines) {
 				if !got[line] {
 					t.Errorf("%s %s: no row is at line %s, but at %v", order, file, line, got)
 				}
@@ -321,31 +319,6 @@ func TestRowsDoNotAlias(t *testing.T) {
 			if rows[5]["a"] == "mine" {
 				t.Errorf("%s: two rows are one", name)
 			}
-		}
-	}
-}
-
-func TestNamedPipe(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("no named pipes in folders")
-	}
-	for _, order := range []Order{Once, Cycle, Shuffle} {
-		path := filepath.Join(t.TempDir(), "pipe")
-		if err := syscall.Mkfifo(path, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		done := make(chan error)
-		go func() { done <- os.WriteFile(path, []byte("a\n0\n1\n"), 0) }()
-		sum, err := Inspect(Spec{Files: []string{path}})
-		if err != nil || sum.Counted || sum.Rows != 0 || sum.Files[0].Bytes != -1 {
-			t.Errorf("Inspect = %+v, %v", sum, err)
-		}
-		rows, err := column(Spec{Files: []string{path}, Order: order}, "a", 4)
-		if err != nil || order == Once && len(rows) != 2 || order != Once && len(rows) != 4 {
-			t.Errorf("%s: rows are %v, %v", order, rows, err)
-		}
-		if err := <-done; err != nil {
-			t.Error(err)
 		}
 	}
 }

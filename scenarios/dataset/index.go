@@ -3,6 +3,8 @@ package dataset
 import (
 	"bufio"
 	"bytes"
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -55,7 +57,7 @@ func (r *Reader) buildIndex() error {
 	return nil
 }
 
-func (r *Reader) indexSource(src *source) error {
+func (r *Reader) indexSource(src *source) (err error) {
 	copied := src.once || len(r.sources) > maxOpenFiles
 	if !copied {
 		packed, err := isPacked(src.path)
@@ -68,14 +70,14 @@ func (r *Reader) indexSource(src *source) error {
 	if err != nil {
 		return err
 	}
-	defer st.Close()
+	defer func() { err = cmp.Or(err, st.Close()) }()
 	if !copied {
 		src.length = src.state.bytes
 	}
 	mark := int64(-milestoneBytes)
 	for {
 		_, at, err := st.decoder.next()
-		if err == io.EOF {
+		if ended(err) {
 			break
 		}
 		if err != nil {
@@ -127,7 +129,7 @@ func isPacked(path string) (bool, error) {
 	defer f.Close()
 	var magic [4]byte
 	n, err := io.ReadFull(f, magic[:])
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+	if err != nil && !ended(err) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return false, err
 	}
 	return bytes.HasPrefix(magic[:n], []byte{0x1f, 0x8b}) || bytes.Equal(magic[:n], []byte{0x28, 0xb5, 0x2f, 0xfd}), nil

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"cmp"
 	"io"
 	"strings"
 )
@@ -27,7 +28,7 @@ type File struct {
 
 // Inspect looks at a dataset without using it up: standard input and pipes are listed but not read. Of files it reads the
 // first 100000 rows, in the order in which they stand. Errors are those of Open and Next.
-func Inspect(s Spec) (*Summary, error) {
+func Inspect(s Spec) (_ *Summary, err error) {
 	s.Order = Once
 	if s.Stdin == nil {
 		s.Stdin = strings.NewReader("") // it need not be there before a scenario runs
@@ -36,7 +37,7 @@ func Inspect(s Spec) (*Summary, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close()
+	defer func() { err = cmp.Or(err, r.Close()) }()
 	sum := &Summary{Counted: true}
 	files := r.sources[:0:0]
 	for _, src := range r.sources {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -32,8 +33,8 @@ type stream struct {
 // Close closes the stream, in the reverse order of its opening.
 func (s *stream) Close() error {
 	var err error
-	for i := len(s.close) - 1; i >= 0; i-- {
-		err = cmp.Or(err, s.close[i]())
+	for _, v := range slices.Backward(s.close) {
+		err = cmp.Or(err, v())
 	}
 	s.close = nil
 	return err
@@ -44,7 +45,7 @@ func (r *Reader) open(src *source, keep bool) (_ *stream, err error) {
 	st := &stream{}
 	defer func() {
 		if err != nil {
-			st.Close()
+			err = cmp.Or(err, st.Close())
 		}
 	}()
 	var plain io.Reader
@@ -118,7 +119,7 @@ func (t *tee) Read(p []byte) (int, error) {
 func unpack(src *source, from io.Reader, st *stream) (io.Reader, error) {
 	in := bufio.NewReaderSize(from, bufferBytes)
 	magic, err := in.Peek(4)
-	if err != nil && err != io.EOF {
+	if err != nil && !ended(err) {
 		return nil, err
 	}
 	switch {
@@ -157,15 +158,14 @@ type unpacker struct {
 
 func (u *unpacker) Read(p []byte) (int, error) {
 	n, err := u.from.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !ended(err) {
 		err = damaged(u.packed, err)
 	}
 	return n, err
 }
 
 func damaged(packed string, err error) error {
-	var path *os.PathError
-	if errors.As(err, &path) {
+	if _, ok := errors.AsType[*os.PathError](err); ok {
 		return err
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
@@ -178,7 +178,7 @@ func damaged(packed string, err error) error {
 func (r *Reader) decode(src *source, plain io.Reader) (decoder, int64, error) {
 	in := bufio.NewReaderSize(plain, bufferBytes)
 	head, err := in.Peek(3)
-	if err != nil && err != io.EOF {
+	if err != nil && !ended(err) {
 		return nil, 0, err
 	}
 	var skipped int64
@@ -198,6 +198,12 @@ func (r *Reader) decode(src *source, plain io.Reader) (decoder, int64, error) {
 	return d, skipped, err
 }
 
+// ended reports whether err is the good end of a source. Only io.EOF itself is: an error that wraps it, such as one of a
+// decompressor, is no end, and to take it for one would lose rows.
+func ended(err error) bool {
+	return err == io.EOF //nolint:errorlint // see above
+}
+
 // sniff tells the format by the first bytes: { begins jsonl, [ begins json, and else it is tsv if the first line has a
 // tab, and csv if not.
 func sniff(in *bufio.Reader) (string, error) {
@@ -206,7 +212,7 @@ func sniff(in *bufio.Reader) (string, error) {
 	for err == nil && !bytes.Contains(bytes.TrimLeft(head, " \t\r\n"), []byte("\n")) && len(head) < bufferBytes {
 		head, err = in.Peek(min(max(in.Buffered(), len(head)+1), bufferBytes))
 	}
-	if err != nil && err != io.EOF {
+	if err != nil && !ended(err) {
 		return "", err
 	}
 	text := bytes.TrimLeft(head, " \t\r\n")

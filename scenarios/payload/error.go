@@ -3,6 +3,7 @@ package payload
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -80,8 +81,7 @@ func explain(src string, err error, scope Scope) *Error {
 		return at(src, 0, plain(err.Error()), "")
 	}
 	offset := runeOffset(src, fe.From)
-	var p *problem
-	if errors.As(fe.Prev, &p) {
+	if p, ok := errors.AsType[*problem](fe.Prev); ok {
 		e := at(src, offset, p.what, p.fix)
 		e.Err = fe.Prev
 		return e
@@ -195,10 +195,8 @@ func unknownName(name string, scope Scope) (what, fix string) {
 // isName reports whether some scope has the name.
 func isName(name string) bool {
 	for _, s := range []Scope{Reply, Event} {
-		for _, n := range s.Names() {
-			if n == name {
-				return true
-			}
+		if slices.Contains(s.Names(), name) {
+			return true
 		}
 	}
 	return false

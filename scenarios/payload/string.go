@@ -115,8 +115,7 @@ func split(src string, scope Scope) ([]part, error) {
 		// expr counts from the first character that it is given: leave the spaces around to it.
 		e, err := CompileExpr(inner, scope)
 		if err != nil {
-			var bad *Error
-			if errors.As(err, &bad) {
+			if bad, ok := errors.AsType[*Error](err); ok {
 				err = bad.within(src, begin)
 			}
 			errs = append(errs, err)
@@ -177,12 +176,10 @@ func render(b []byte, src string, parts []part, env *Env, limit int) ([]byte, er
 
 // place gives an error of an expression, or of its value, its place in the string where the expression stands.
 func place(err error, src string, offset int) error {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.within(src, offset)
 	}
-	var p *problem
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*problem](err); ok {
 		e := at(src, offset, p.what, p.fix)
 		e.Err = err
 		return e

@@ -116,8 +116,7 @@ func (p *piece) append(b []byte, env *Env, limit int) ([]byte, error) {
 		err = place(tooLarge(limit), p.source, 0)
 	}
 	if err != nil {
-		var e *Error
-		if errors.As(err, &e) {
+		if e, ok := errors.AsType[*Error](err); ok {
 			e.Path = p.path
 		}
 		return nil, err

@@ -60,8 +60,7 @@ func TestTemplateErrors(t *testing.T) {
 			if err == nil || err.Error() != tt.want {
 				t.Errorf("error is\n%v, want\n%s", err, tt.want)
 			}
-			var e *Error
-			if !errors.As(err, &e) {
+			if _, ok := errors.AsType[*Error](err); !ok {
 				t.Errorf("error has the type %T", err)
 			}
 		})
@@ -102,8 +101,7 @@ func TestRenderErrors(t *testing.T) {
 			if err == nil || err.Error() != tt.want {
 				t.Errorf("JSON = %s, %v, want %s", b, err, tt.want)
 			}
-			var e *Error
-			if !errors.As(err, &e) {
+			if _, ok := errors.AsType[*Error](err); !ok {
 				t.Errorf("error has the type %T", err)
 			}
 		})
