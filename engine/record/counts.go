@@ -96,6 +96,7 @@ type line struct {
 	NewErrors []errorRow  `json:"new_errors,omitempty"` // kinds that had not been seen before
 	Errors    []errorLine `json:"errors,omitempty"`
 
+	Histograms      int64 `json:"histograms"`                  // lines of series.hlog so far, this second's included
 	OtherErrors     int64 `json:"other_errors,omitempty"`      // so far: of kinds past the bound
 	FailuresKept    int64 `json:"failures_kept,omitempty"`     // so far
 	FailuresLeftOut int64 `json:"failures_left_out,omitempty"` // so far

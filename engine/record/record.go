@@ -97,6 +97,7 @@ type Recorder struct {
 	hlog      file
 	counts    file
 	failures  file
+	logged    int64         // histograms written so far
 	slowAt    time.Duration // when slowest.jsonl was last written
 	closed    sync.Once
 }
@@ -300,6 +301,8 @@ func (r *Recorder) write(s *Second, warm *set, relieved int64, last bool) {
 	if r.o.Dir == "" {
 		return
 	}
+	r.logged += int64(len(s.set.hists) + len(warm.hists))
+	l.Histograms = r.logged
 	log := r.encode.appendHlog(nil, r.shape, s.set, false, s.Start, s.Length)
 	log = r.encode.appendHlog(log, r.shape, warm, true, s.Start, s.Length)
 	if !r.put(&r.hlog, log) || !r.put(&r.counts, appendJSON(nil, l)) {
