@@ -1,0 +1,148 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"volley": main})
+}
+
+// The scripts in examples/ run the real program, as users do.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "examples",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(e *testscript.Env) error {
+			e.Vars = append(e.Vars, "TOKEN=tok-0123456789abcdef")
+			examples, err := filepath.Glob("examples/*")
+			if err != nil {
+				return err
+			}
+			for _, from := range examples { // the scenarios that scripts may name as examples/NAME
+				if info, err := os.Stat(from); err != nil || info.IsDir() || filepath.Ext(from) == ".txtar" {
+					continue
+				}
+				content, err := os.ReadFile(from)
+				if err != nil {
+					return err
+				}
+				to := filepath.Join(e.WorkDir, from)
+				if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+					return err
+				}
+				if err := os.WriteFile(to, content, 0o644); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "json": jsonCmd, "awaits": awaits, "secret": secret,
+		},
+	})
+}
+
+// exits CODE PROGRAM ARG... runs a program that must end with that code, or
+// with one of several: 0|111 is a run that is well, but may have been measured
+// on a machine that is busy with other tests.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE[|CODE...] PROGRAM ARG...")
+	}
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if !slices.Contains(strings.Split(args[0], "|"), strconv.Itoa(got)) {
+		ts.Fatalf("the exit code is %d, want %s", got, args[0])
+	}
+}
+
+// json FILE PATH WANT compares one value of a JSON file, such as .load.due,
+// with a text. WANT may be >N or <N.
+func jsonCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: [!] json FILE .path.to.value WANT")
+	}
+	var v any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &v))
+	for _, key := range strings.Split(strings.TrimPrefix(args[1], "."), ".") {
+		switch in := v.(type) {
+		case map[string]any:
+			v = in[key]
+		case []any:
+			i, err := strconv.Atoi(key)
+			if err != nil || i >= len(in) {
+				ts.Fatalf("%s: %s: there are %d of it", args[0], args[1], len(in))
+			}
+			v = in[i]
+		default:
+			v = nil
+		}
+	}
+	got := fmt.Sprint(v)
+	if f, ok := v.(float64); ok {
+		got = strconv.FormatFloat(f, 'f', -1, 64)
+	}
+	holds := got == args[2]
+	if bound, err := strconv.ParseFloat(args[2][min(1, len(args[2])):], 64); err == nil && strings.ContainsAny(args[2][:1], "<>") {
+		f, isNumber := v.(float64)
+		holds = isNumber && (args[2][0] == '<' && f < bound || args[2][0] == '>' && f > bound)
+	}
+	if holds == neg {
+		ts.Fatalf("%s: %s is %s, want %s (negated: %v)", args[0], args[1], got, args[2], neg)
+	}
+}
+
+// awaits FILE TEXT waits until a text stands in a file.
+func awaits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: awaits FILE TEXT")
+	}
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if b, err := os.ReadFile(ts.MkAbs(args[0])); err == nil && strings.Contains(string(b), args[1]) {
+			return
+		}
+	}
+	ts.Fatalf("%s does not have %q", args[0], args[1])
+}
+
+// secret DIR TEXT fails if a text stands in any file under a folder.
+func secret(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: secret DIR TEXT")
+	}
+	files := 0
+	ts.Check(filepath.Walk(ts.MkAbs(args[0]), func(path string, info os.FileInfo, err error) error {
+		if err != nil || info.IsDir() {
+			return err
+		}
+		files++
+		b, err := os.ReadFile(path)
+		if err == nil && strings.Contains(string(b), args[1]) {
+			ts.Fatalf("%s has the secret in it", path)
+		}
+		return err
+	}))
+	if files == 0 {
+		ts.Fatalf("there are no files under %s", args[0])
+	}
+}

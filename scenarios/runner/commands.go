@@ -1,0 +1,157 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"volley/engine"
+	"volley/engine/check"
+	"volley/engine/invoke"
+	"volley/scenarios"
+)
+
+// Invoke invokes the one function of a scenario once: the reply goes to
+// standard output, what is known about it to standard error.
+func (p *Process) Invoke(ctx context.Context, c *scenarios.Compiled, s Source) error {
+	t, err := p.transport(c, s, 1, nil)
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() { // ends with ctx
+		select {
+		case <-p.Stop:
+			cancel(ErrInterrupted)
+		case <-ctx.Done():
+		}
+	}()
+
+	base := time.Now()
+	r, err := engine.Once(ctx, c.Plan, &invoke.Client{Transport: t, Base: base, Check: check.Reply}, base)
+	if err != nil {
+		return err
+	}
+	p.tellReply(r)
+	if _, err := p.Out.Write(r.Reply.Body); err != nil {
+		return err
+	}
+	if n := len(r.Reply.Body); n > 0 && p.Colour && r.Reply.Body[n-1] != '\n' {
+		fmt.Fprintln(p.Out) // on a terminal the prompt shall not follow the reply
+	}
+	switch r.Reply.Outcome {
+	case engine.OK:
+		return nil
+	case engine.Canceled:
+		return ExitError{Code: check.Ending{Interrupted: true}.ExitCode()}
+	}
+	return ExitError{check.Ending{CouldNotRun: true}.ExitCode(), fmt.Errorf("%s: %s", r.Invocation.Step.Function, describe(&r.Reply))}
+}
+
+// describe tells a reply that is not ok in one line.
+func describe(r *engine.Reply) string {
+	parts := []string{r.Outcome.String()}
+	if r.Status != 0 {
+		parts = append(parts, fmt.Sprintf("status %d", r.Status))
+	}
+	for _, s := range []string{r.Code, r.Detail, r.Message} {
+		if s != "" {
+			parts = append(parts, s)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (p *Process) tellReply(r *engine.Result) {
+	if p.Quiet || len(r.Attempts) == 0 {
+		return
+	}
+	last := r.Attempts[len(r.Attempts)-1]
+	fmt.Fprintf(p.Err, "%-9s %s", "outcome", r.Reply.Outcome)
+	if r.Reply.Status != 0 {
+		fmt.Fprintf(p.Err, ", status %d", r.Reply.Status)
+	}
+	if r.Reply.Code != "" {
+		fmt.Fprintf(p.Err, ", code %s", r.Reply.Code)
+	}
+	fmt.Fprintln(p.Err)
+	if r.Request != nil {
+		fmt.Fprintf(p.Err, "%-9s %s %s\n", "request", r.Request.Verb, r.Request.URL())
+	}
+	if r.Reply.RequestID != "" {
+		fmt.Fprintf(p.Err, "%-9s %s\n", "id", r.Reply.RequestID)
+	}
+	if len(r.Attempts) > 1 {
+		fmt.Fprintf(p.Err, "%-9s %d\n", "attempts", len(r.Attempts))
+	}
+	fmt.Fprintf(p.Err, "%-9s %s", "service", round(last.End-last.Start))
+	for _, ph := range []struct {
+		name string
+		took time.Duration
+	}{{"dns", last.Phases.DNS}, {"connect", last.Phases.Connect}, {"tls", last.Phases.TLS}, {"send", last.Phases.Send},
+		{"first byte", last.Phases.FirstByte}, {"receive", last.Phases.Receive}} {
+		if ph.took >= 0 {
+			fmt.Fprintf(p.Err, ", %s %s", ph.name, round(ph.took))
+		}
+	}
+	fmt.Fprintln(p.Err)
+	if r.Reply.Upstream > 0 {
+		fmt.Fprintf(p.Err, "%-9s %s, as the gateway says\n", "upstream", r.Reply.Upstream)
+	}
+}
+
+// round leaves three digits of a time.
+func round(d time.Duration) time.Duration {
+	unit := time.Microsecond
+	for d >= 1000*unit {
+		unit *= 10
+	}
+	return d.Round(unit)
+}
+
+// Validate checks a scenario and says so, or also what it would fire.
+func (p *Process) Validate(s Source, plan bool) error {
+	c, err := p.Load(s)
+	if err != nil {
+		return err
+	}
+	if plan {
+		return scenarios.Explain(c, p.Out)
+	}
+	_, err = fmt.Fprintf(p.Out, "%s: ok\n", s.File)
+	return err
+}
+
+// New writes a commented scenario to NAME.yaml, or to standard output where the
+// name is -.
+func (p *Process) New(name string) error {
+	if name == "-" {
+		_, err := p.Out.Write(scenarios.Starter("scenario"))
+		return err
+	}
+	path := name
+	if !strings.HasSuffix(path, ".yaml") && !strings.HasSuffix(path, ".yml") {
+		path += ".yaml"
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return Hinted(fmt.Errorf("%s: it is there already, and stays as it is", path), "name another one, or volley new - to print it")
+	}
+	if err != nil {
+		return err
+	}
+	base := path[strings.LastIndexByte(path, '/')+1:]
+	_, err = f.Write(scenarios.Starter(strings.TrimSuffix(strings.TrimSuffix(base, ".yaml"), ".yml")))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	fmt.Fprintf(p.Out, "%s\n", path)
+	p.note("it runs as it stands: volley run %s", path)
+	return nil
+}

@@ -1,0 +1,125 @@
+package runner
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"volley/engine/check"
+	"volley/engine/invoke"
+	"volley/scenarios"
+)
+
+// A Source says where a scenario comes from, and what the command line says
+// about it.
+type Source struct {
+	File     string   // path, "-" for standard input, "" for flags alone
+	Env      []string // -e NAME=VALUE
+	Set      []string // --set
+	Flags    scenarios.Flags
+	CAFile   string
+	Insecure bool
+	NoLoad   bool
+	NoSteps  bool
+}
+
+// Load reads and compiles a scenario. Its mistakes have exit code 104.
+func (p *Process) Load(s Source) (*scenarios.Compiled, error) {
+	env, err := p.environment(s.Env)
+	if err != nil {
+		return nil, ExitError{check.Ending{WrongCommandLine: true}.ExitCode(), err}
+	}
+	o := scenarios.Options{Env: env, Set: s.Set, Flags: s.Flags, Stdin: p.In, Seed: rand.Uint64() >> 11, NoLoad: s.NoLoad, NoSteps: s.NoSteps}
+	var c *scenarios.Compiled
+	if s.File == "" {
+		c, err = scenarios.FromFlags(o)
+	} else {
+		var src []byte
+		if src, err = p.read(s.File); err != nil {
+			return nil, err
+		}
+		c, err = scenarios.Load(s.File, src, o)
+	}
+	if err != nil {
+		return nil, ExitError{check.Ending{WrongScenario: true}.ExitCode(), err}
+	}
+	return c, nil
+}
+
+// maxScenario bounds a scenario's file, so that a wrong name (of a dataset,
+// say) is not read into memory; scenarios.Load has the limit that counts.
+const maxScenario = 16 << 20
+
+func (p *Process) read(file string) ([]byte, error) {
+	if file == "-" {
+		return io.ReadAll(io.LimitReader(p.In, maxScenario))
+	}
+	f, err := os.Open(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, Hinted(fmt.Errorf("%s: there is no such file", file), "volley new writes a scenario to start from")
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxScenario))
+}
+
+// environment looks names up among the -e values first.
+func (p *Process) environment(pairs []string) (func(string) (string, bool), error) {
+	said := map[string]string{}
+	for _, pair := range pairs {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok || name == "" {
+			// The pair may hold a secret: only its name is repeated.
+			return nil, Hinted(fmt.Errorf("-e %s: this is not NAME=VALUE", name), "write -e NAME=VALUE, such as -e TCB_ENV_ID=my-env")
+		}
+		said[name] = value
+	}
+	return func(name string) (string, bool) {
+		if v, ok := said[name]; ok {
+			return v, true
+		}
+		return p.Env(name)
+	}, nil
+}
+
+// transport opens the connections' side of a run.
+func (p *Process) transport(c *scenarios.Compiled, s Source, parallel int, trust []byte) (*invoke.HTTP, error) {
+	o := invoke.Options{
+		Protocol: c.Client.Protocol, Connections: c.Client.Connections, NoKeepAlive: !c.Client.KeepAlive, MaxIdle: parallel,
+		UserAgent: "volley/" + p.Version, Insecure: s.Insecure, CAFile: trust, Proxy: p.proxy,
+	}
+	if s.CAFile != "" {
+		pem, err := os.ReadFile(s.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("--ca-file: %w", err)
+		}
+		o.CAFile = append(pem, trust...)
+	}
+	t, err := invoke.NewHTTP(o)
+	if err != nil {
+		return nil, fmt.Errorf("transport: %w", err)
+	}
+	return t, nil
+}
+
+// proxy follows HTTP_PROXY, HTTPS_PROXY and NO_PROXY, as everybody does.
+func (p *Process) proxy(u *url.URL) (*url.URL, error) {
+	return http.ProxyFromEnvironment(&http.Request{URL: u})
+}
+
+// name is how a scenario's file is called in a run folder.
+func (s Source) name() string {
+	if s.File == "" || s.File == "-" {
+		return s.File
+	}
+	return filepath.Base(s.File)
+}

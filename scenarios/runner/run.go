@@ -1,0 +1,313 @@
+package runner
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"volley/engine"
+	"volley/engine/check"
+	"volley/engine/invoke"
+	"volley/engine/pace"
+	"volley/engine/record"
+	"volley/engine/self"
+	"volley/scenarios"
+	"volley/scenarios/dataset"
+)
+
+// RunOptions say what `run` makes of a scenario.
+type RunOptions struct {
+	Source
+	Out     string         // run folder; "" makes one under runs/
+	Formats []Format       // what to tell at the end
+	Given   map[string]any // the flags as given, secrets masked, for run.json
+}
+
+// ahead is how long before its first iteration a run begins, so that opening
+// its files does not make that one late.
+const ahead = 20 * time.Millisecond
+
+// Run fires a scenario, and tells what came of it. The report is written on
+// every way out; the error carries the exit code where it is not 0.
+func (p *Process) Run(ctx context.Context, c *scenarios.Compiled, o RunOptions) error {
+	s, err := p.open(ctx, c, o)
+	if err != nil {
+		return errors.Join(err, s.close())
+	}
+	fired := s.fire(ctx)
+	d, err := s.document(ctx, fired)
+	err = errors.Join(fired, err, s.close())
+	if d == nil {
+		return err
+	}
+	if e := record.WriteDocument(s.dir, d); e != nil {
+		err = errors.Join(err, fmt.Errorf("%s: %w", record.ReportFile, e))
+	}
+	if e := p.write(d, o.Formats); e != nil {
+		err = errors.Join(err, e)
+	}
+	if !p.Quiet {
+		p.note("the run is kept in %s", s.dir)
+	}
+	if err != nil {
+		return err
+	}
+	if d.ExitCode != 0 {
+		return ExitError{Code: d.ExitCode}
+	}
+	return nil
+}
+
+// A session is everything that is open around one run.
+type session struct {
+	p    *Process
+	c    *scenarios.Compiled
+	o    RunOptions
+	plan *engine.Plan
+
+	dir       string
+	gateway   *gateway
+	transport *invoke.HTTP
+	rows      *dataset.Reader
+	timer     pace.Timer
+
+	base    time.Time
+	run     *engine.Run
+	record  *record.Recorder
+	watcher *check.Watcher
+	health  self.Health
+
+	stop    chan struct{} // closed to stop gently
+	stopped sync.Once
+	aborted string // the threshold that ended the run
+}
+
+// open opens what a run needs, the run folder last of all: where something is
+// wrong, none is left behind.
+func (p *Process) open(ctx context.Context, c *scenarios.Compiled, o RunOptions) (s *session, err error) {
+	s = &session{p: p, c: c, o: o, plan: c.Plan, stop: make(chan struct{})}
+	var trust []byte
+	if s.gateway, err = embedded(ctx, c); err != nil {
+		return s, err
+	}
+	if s.gateway != nil {
+		s.plan, trust = c.At(s.gateway.url), s.gateway.cert
+		p.detail("the emulator listens on %s", s.gateway.url)
+	}
+	if s.transport, err = p.transport(c, o.Source, s.parallel(), trust); err != nil {
+		return s, err
+	}
+	if c.Data != nil {
+		if s.rows, err = dataset.Open(*c.Data); err != nil {
+			return s, err
+		}
+	}
+	if s.timer, err = pace.NewTimer(); err != nil {
+		return s, err
+	}
+	prints, err := fingerprints(o.Source.name(), c)
+	if err != nil {
+		return s, err
+	}
+	now := time.Now()
+	if s.dir, err = record.CreateFolder(o.Out, "runs", s.plan.Name, now); err != nil {
+		return s, Hinted(err, "--out names another folder")
+	}
+	if err := os.WriteFile(filepath.Join(s.dir, record.ScenarioFile), c.Source, 0o644); err != nil {
+		return s, err
+	}
+	return s, record.WriteInfo(s.dir, record.RunInfo{
+		Kind: "run", Name: s.plan.Name, Started: now, Seed: s.plan.Seed, Flags: o.Given,
+		Tool: p.tool(), Machine: self.Describe(), Fingerprints: prints,
+	})
+}
+
+// parallel is the most invocations that the plan can have on the wire.
+func (s *session) parallel() int {
+	const most = 1 << 16 // connections from one address to another
+	l := s.plan.Load
+	iterations := l.MaxInFlight
+	if l.Crowd != nil {
+		iterations = int(l.Crowd.Peak()) + 1
+	}
+	return max(1, min(most, iterations*s.plan.Parallel))
+}
+
+func (p *Process) tool() record.Tool {
+	return record.Tool{Version: p.Version, Commit: p.Commit, Go: runtime.Version()}
+}
+
+// fire fires the plan; the error is that of the rows.
+func (s *session) fire(ctx context.Context) error {
+	s.watcher = check.Watch(s.c.Thresholds, func(source string) {
+		s.aborted = source
+		s.end()
+	})
+	var asked sync.WaitGroup
+	over := make(chan struct{})
+	asked.Go(func() {
+		select {
+		case <-s.p.Stop:
+			s.end()
+		case <-over:
+		}
+	})
+	defer func() { close(over); asked.Wait() }()
+
+	s.base = time.Now().Add(ahead)
+	client := &invoke.Client{Transport: s.transport, Base: s.base, Check: check.Reply, Limit: invoke.NewLimit(s.plan.Load.MaxRate)}
+	var rows engine.Feed
+	if s.rows != nil {
+		rows = s.rows
+	}
+	s.run = engine.NewRun(engine.Options{
+		Plan: s.plan, Invoker: client, Rows: rows, Timer: s.timer, Stop: s.stop, Base: s.base,
+		Record: func() engine.Recorder { return s.record.Shard() },
+	})
+	var err error
+	s.record, err = record.Create(record.Options{Dir: s.dir, Plan: s.plan, Start: s.base, Tally: s.run.Tally, OnSecond: s.watcher.Second})
+	if err != nil {
+		return err
+	}
+	sampler := self.Start()
+	progress := s.progress()
+	err = s.run.Fire(ctx)
+	progress()
+	s.health = sampler.Stop()
+	return err
+}
+
+// end stops the run gently.
+func (s *session) end() { s.stopped.Do(func() { close(s.stop) }) }
+
+// document makes the report of what was fired.
+func (s *session) document(ctx context.Context, fired error) (*record.Document, error) {
+	if s.record == nil {
+		return nil, nil //nolint:nilnil // nothing was fired, and fire has said why
+	}
+	totals, err := s.record.Close()
+	if totals == nil {
+		return nil, err
+	}
+	d := totals.Document()
+	d.Tool, d.Machine, d.Generator = s.p.tool(), s.health.Machine, &s.health
+	evidence := check.Gather(totals.Tally(), s.health, totals)
+	evidence.NoFiles, evidence.NoPorts = ranOut(d.Errors)
+	verdict := check.Judge(evidence)
+	d.Validity = verdict.Validity()
+	d.Thresholds = verdict.Void(s.watcher.Results(totals))
+	d.ExitCode = check.Ending{
+		CouldNotRun:     err != nil || fired != nil,
+		Interrupted:     s.interrupted(ctx),
+		Invalid:         verdict.Level == check.Invalid,
+		ThresholdFailed: failed(d.Thresholds),
+	}.ExitCode()
+	return d, err
+}
+
+// interrupted reports whether somebody asked the process to stop before the
+// run had come to its end.
+func (s *session) interrupted(ctx context.Context) bool {
+	if ctx.Err() != nil {
+		return true
+	}
+	select {
+	case <-s.p.Stop:
+		return true
+	default:
+		return false
+	}
+}
+
+func failed(rows []record.Threshold) bool {
+	for _, t := range rows {
+		if !t.OK {
+			return true
+		}
+	}
+	return false
+}
+
+// ranOut counts the attempts that found no file descriptor or no local port.
+func ranOut(errs []record.Error) (files, ports int64) {
+	for _, e := range errs {
+		switch {
+		case e.Detail != "local":
+		case strings.Contains(e.Message, "too many open files"):
+			files += e.Count
+		default:
+			ports += e.Count
+		}
+	}
+	return files, ports
+}
+
+// close closes what open has opened.
+func (s *session) close() error {
+	var errs []error
+	if s.rows != nil {
+		errs = append(errs, s.rows.Close())
+	}
+	if s.transport != nil {
+		s.transport.Close()
+	}
+	if s.timer != nil {
+		errs = append(errs, s.timer.Close())
+	}
+	return errors.Join(append(errs, s.gateway.close())...)
+}
+
+// maxFingerprint bounds how much of a data file is read to tell it again.
+const maxFingerprint = 64 << 20
+
+// fingerprints tell later whether the scenario and its data are still the same.
+// Standard input cannot be read twice and has none.
+func fingerprints(name string, c *scenarios.Compiled) ([]record.Fingerprint, error) {
+	if name == "" {
+		name = "flags"
+	}
+	sum := sha256.Sum256(c.Source)
+	list := []record.Fingerprint{{File: name, SHA256: hex.EncodeToString(sum[:]), Bytes: int64(len(c.Source))}}
+	if c.Data == nil {
+		return list, nil
+	}
+	for _, file := range c.Data.Files {
+		paths, err := filepath.Glob(filepath.Join(c.Data.Dir, file))
+		if file == "-" || err != nil {
+			continue // no pattern: opening it has told what is wrong with it
+		}
+		for _, path := range paths {
+			f, err := fingerprint(path)
+			if err != nil {
+				return nil, err
+			}
+			f.File = filepath.Base(path)
+			list = append(list, f)
+		}
+	}
+	return list, nil
+}
+
+func fingerprint(path string) (record.Fingerprint, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return record.Fingerprint{}, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || info.Size() > maxFingerprint {
+		return record.Fingerprint{Bytes: info.Size()}, err // too large to be read for this alone
+	}
+	h := sha256.New()
+	n, err := io.Copy(h, f)
+	return record.Fingerprint{SHA256: hex.EncodeToString(h.Sum(nil)), Bytes: n}, err
+}
