@@ -269,14 +269,17 @@ func TestNoTokensMeansAnyToken(t *testing.T) {
 
 // Every key of Errors that is answered is answered as ErrorKinds says.
 func TestErrors(t *testing.T) {
-	codes := map[string]string{
-		"function_error": codeFailed, "memory_limit": codeMemory, "function_timeout": codeTimeLimit, "throttled": codeRate,
-		"platform_error": codeSystem, "auth_failed": codeCredentials, "token_expired": codeExpired, "forbidden": codeAuthority,
-		"rejected": codeParam, "bad_gateway": "", "gateway_timeout": "", "port_unreachable": "",
+	type want struct{ code, outcome string }
+	wants := map[string]want{
+		"function_error": {codeFailed, "function_error"}, "memory_limit": {codeMemory, "function_error"},
+		"function_timeout": {codeTimeLimit, "function_timeout"}, "gateway_timeout": {"", "function_timeout"},
+		"throttled": {codeRate, "throttled"}, "platform_error": {codeSystem, "platform_error"}, "bad_gateway": {"", "platform_error"},
+		"auth_failed": {codeCredentials, "auth_failed"}, "token_expired": {codeExpired, "auth_failed"}, "forbidden": {codeAuthority, "auth_failed"},
+		"rejected": {codeParam, "rejected"}, "port_unreachable": {"", "rejected"},
 	}
 	answered := 0
 	for _, kind := range ErrorKinds() {
-		code, ok := codes[kind.Name]
+		want, ok := wants[kind.Name]
 		if !ok {
 			continue
 		}
@@ -291,8 +294,8 @@ func TestErrors(t *testing.T) {
 			if res.StatusCode != kind.Status {
 				t.Fatalf("status %d, want %d", res.StatusCode, kind.Status)
 			}
-			if code != "" {
-				checkRefusal(t, res, body, code)
+			if want.code != "" {
+				checkRefusal(t, res, body, want.code)
 			} else if json.Valid([]byte(body)) {
 				t.Errorf("body %s, want none of the platform's", body)
 			}
@@ -304,13 +307,26 @@ func TestErrors(t *testing.T) {
 				t.Errorf("status %d from an HTTP function, want %d", res.StatusCode, kind.Status)
 			}
 			for _, c := range s.Truth().Counts {
-				if c.Outcome != kind.Outcome || c.Status != kind.Status || c.Requests != 1 {
-					t.Errorf("the truth says %+v, want one %s with %d", c, kind.Outcome, kind.Status)
+				if c.Outcome != want.outcome || c.Outcome != kind.Outcome || c.Status != kind.Status || c.Requests != 1 {
+					t.Errorf("the truth says %+v, want one %s with %d", c, want.outcome, kind.Status)
 				}
 			}
 		})
 	}
-	if answered != len(codes) {
-		t.Errorf("%d of %d errors are known", answered, len(codes))
+	if answered != len(wants) {
+		t.Errorf("%d of %d errors are known", answered, len(wants))
+	}
+}
+
+func TestOutcomesOfAnHTTPFunction(t *testing.T) {
+	for status, want := range map[int]string{200: "ok", 204: "ok", 302: "rejected", 404: "rejected", 401: "auth_failed", 403: "auth_failed",
+		429: "throttled", 432: "throttled", 500: "function_error", 502: "platform_error", 503: "platform_error", 504: "function_timeout", 599: "function_error"} {
+		s := start(t, Config{Functions: map[string]Function{"site": {HTTP: true, ReplyStatus: status}}})
+		if got := ask(s, request("GET /site", "")).StatusCode; got != status {
+			t.Errorf("status %d, want %d", got, status)
+		}
+		if got := s.Truth().Counts[0]; got.Outcome != want || got.Status != status {
+			t.Errorf("the truth of %d is %s, want %s", status, got.Outcome, want)
+		}
 	}
 }

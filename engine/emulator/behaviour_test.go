@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"runtime"
 	"slices"
 	"strconv"
@@ -250,6 +251,9 @@ func TestValidate(t *testing.T) {
 		{"a status that is none", fn(Function{HTTP: true, ReplyStatus: 99}), "functions.hello.status"},
 		{"a version's mistake is told once", version(Function{Timeout: -1}), "functions.hello.versions.3.timeout"},
 		{"a function's mistake is not its version's", fn(Function{Timeout: -1, Versions: map[string]Function{"3": {}}}), "functions.hello.timeout"},
+		{"all mistakes of a function are told once", fn(Function{Latency: Latency{P99: 1}, Stall: Stall{For: 1}, Errors: map[string]float64{"x": 1}, ColdStart: -1, Concurrency: -1, Burst: -1,
+			ReplyStatus: 1, Versions: map[string]Function{"3": {}}}),
+			"functions.hello.latency.p50 functions.hello.cold_start functions.hello.concurrency functions.hello.burst functions.hello.stall.every functions.hello.status functions.hello.errors.x"},
 		{"versions of versions", version(Function{Versions: map[string]Function{"4": {}}}), "functions.hello.versions.3.versions"},
 		{"a version of another kind", version(Function{HTTP: true}), "functions.hello.versions.3.http"},
 		{"a version with a switch", version(Function{WebAuth: true}), "functions.hello.versions.3.web_auth"},
@@ -341,7 +345,7 @@ func TestMemoryIsFlat(t *testing.T) {
 // send, or an error.
 func FuzzResponse(f *testing.F) {
 	for _, seed := range []string{`{"statusCode":200}`, `{"statusCode":302,"headers":{"Location":"/","Set-Cookie":["a","b"],"X":null},"body":{"a":1}}`,
-		`{"statusCode":200,"body":"AAE=","isBase64Encoded":true}`, `[{"statusCode":1}]`, `"statusCode"`, ``} {
+		`{"statusCode":200,"body":"AAE=","isBase64Encoded":true}`, `{"statusCode":200,"headers":{"content-length":3}}`, `[{"statusCode":1}]`, `"statusCode"`, ``} {
 		f.Add([]byte(seed))
 	}
 	s := start(f, Config{})
@@ -362,4 +366,35 @@ func FuzzResponse(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestInherit(t *testing.T) {
+	// Every field that a version can set, so that none is forgotten: a new one
+	// that is not here fails.
+	full := func(n int) Function {
+		return Function{Reply: reply(strconv.Itoa(n)), Latency: Latency{P50: time.Duration(n)}, ColdStart: time.Duration(n), Errors: map[string]float64{strconv.Itoa(n): 0},
+			Concurrency: n, Burst: float64(n), Timeout: time.Duration(n), Stall: Stall{Every: time.Duration(n)}, ReplyStatus: n, HTTP: true, WebAuth: true}
+	}
+	same := func(what string, got, want Function) {
+		t.Helper()
+		for i := range reflect.TypeFor[Function]().NumField() {
+			name := reflect.TypeFor[Function]().Field(i).Name
+			g, w := reflect.ValueOf(got).Field(i), reflect.ValueOf(want).Field(i)
+			if name == "Reply" {
+				a, _ := got.Reply(nil)
+				b, _ := want.Reply(nil)
+				g, w = reflect.ValueOf(string(a)), reflect.ValueOf(string(b))
+			} else if name != "Versions" && w.IsZero() {
+				t.Errorf("%s is not in this test", name)
+			}
+			if !reflect.DeepEqual(g.Interface(), w.Interface()) {
+				t.Errorf("%s: %s is %v, want %v", what, name, g, w)
+			}
+		}
+	}
+	same("all of its own", inherit(full(1), full(2)), full(2))
+	same("all of the function's", inherit(full(1), Function{}), full(1))
+	if got := inherit(full(1), Function{Errors: map[string]float64{}}).Errors; len(got) != 0 {
+		t.Errorf("errors %v, want none where the version says so", got)
+	}
 }

@@ -300,10 +300,6 @@ func (x *exchange) read(buf *bytes.Buffer) bool {
 		return true
 	}
 	limit := x.s.maxBody
-	if x.r.ContentLength > limit {
-		x.tooLarge()
-		return false
-	}
 	body := io.LimitedReader{R: x.r.Body, N: limit + 1}
 	if _, err := buf.ReadFrom(&body); err != nil {
 		x.abort(outcomeCanceled, "body")

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -97,6 +98,7 @@ func TestServeSaysWhatFails(t *testing.T) {
 // Close cuts what Serve still serves, and neither leaves a goroutine.
 func TestCloseEndsAll(t *testing.T) {
 	before := runtime.NumGoroutine()
+	quickest := time.Hour
 	for _, secure := range []bool{false, true} {
 		var truth bytes.Buffer
 		s, err := New(Config{Truth: &truth, Functions: map[string]Function{
@@ -125,9 +127,11 @@ func TestCloseEndsAll(t *testing.T) {
 		for inFunction(s) < 2 || s.Truth().Requests < 1 { // both are asleep in fn, and the silent one is counted
 			time.Sleep(time.Millisecond)
 		}
+		begin := time.Now()
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
+		quickest = min(quickest, time.Since(begin))
 		if err := <-served; err != nil {
 			t.Error(err)
 		}
@@ -140,6 +144,9 @@ func TestCloseEndsAll(t *testing.T) {
 			t.Errorf("closing again: %v", err)
 		}
 	}
+	if quickest >= grace {
+		t.Errorf("Close took %v, as if it waited for requests", quickest)
+	}
 	for range 1000 {
 		if runtime.NumGoroutine() <= before {
 			return
@@ -148,6 +155,36 @@ func TestCloseEndsAll(t *testing.T) {
 	}
 	stacks := make([]byte, 1<<16)
 	t.Errorf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])
+}
+
+// A reply that is being computed cannot be cut, so Serve waits for it.
+func TestServeWaitsForItsRequests(t *testing.T) {
+	inside := make(chan struct{})
+	var ended atomic.Bool
+	s := start(t, Config{Functions: map[string]Function{"fn": {Reply: func(any) ([]byte, error) {
+		close(inside)
+		time.Sleep(100 * time.Millisecond)
+		ended.Store(true)
+		return nil, nil
+	}}}})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(t.Context(), ln, false) }()
+	var asked sync.WaitGroup
+	asked.Go(func() {
+		if res, err := post(http.DefaultClient, "http://"+ln.Addr().String()+"/v1/functions/fn", `{}`); err == nil {
+			res.Body.Close()
+		}
+	})
+	<-inside
+	go s.Close()
+	if err := <-served; err != nil || !ended.Load() {
+		t.Errorf("Serve returns %v; the request has ended: %v", err, ended.Load())
+	}
+	asked.Wait()
 }
 
 func inFunction(s *Server) int {
@@ -193,6 +230,9 @@ func TestFaults(t *testing.T) {
 					return false
 				}
 				got, err := io.ReadAll(res.Body)
+				if secure && !strings.Contains(err.Error(), "stream error") {
+					return false
+				}
 				return err != nil && string(got) == `"a reply of `
 			}, nil},
 			{"slow_headers", func(res *http.Response, err error) bool { return errors.Is(err, context.DeadlineExceeded) }, nil},
@@ -381,6 +421,19 @@ func TestTruthReportsItsWriter(t *testing.T) {
 	if err := s.Close(); !errors.Is(err, full) {
 		t.Errorf("Close returns %v, want %v", err, full)
 	}
+}
+
+func TestTruthGivesUpABrokenWriter(t *testing.T) {
+	s := newStream(&gate{err: errors.New("disk full")}, time.Now(), 1)
+	defer s.close()
+	for range 2000 {
+		s.add([]byte("line\n"))
+		if s.lostLines() > 0 {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Error("after two seconds no line is lost")
 }
 
 func TestTruthIsFlushedInTime(t *testing.T) {
