@@ -180,7 +180,7 @@ func (h *HTTP) Exchange(ctx context.Context, _ int, q *engine.Request, p *engine
 	}
 	tr.open(t.Base)
 	err := h.send(tr.with(ctx), tr, q, p, t)
-	if quiet := tr.finish(t, time.Since(t.Base)); quiet && err == nil {
+	if quiet := tr.finish(t, time.Since(t.Base), int64(len(q.Body))); quiet && err == nil {
 		h.traces.Put(tr)
 	}
 	if err == nil && p.Get("Content-Encoding") == "gzip" && asksGzip(q) {
@@ -195,7 +195,6 @@ func (h *HTTP) send(ctx context.Context, tr *trace, q *engine.Request, p *engine
 	for n := 0; ; n++ {
 		resp, err := h.rt.RoundTrip(h.request(ctx, u, q))
 		if err == nil {
-			t.BytesOut = int64(len(q.Body))
 			if resp.ProtoMajor == 2 {
 				h.learn(q.Host)
 			}

@@ -49,7 +49,7 @@ func newTrace() *trace {
 		TLSHandshakeStart:    func() { t.mark(&t.tlsStart) },
 		TLSHandshakeDone:     func(tls.ConnectionState, error) { t.mark(&t.tlsDone) },
 		GotConn:              t.gotConn,
-		WroteRequest:         func(httptrace.WroteRequestInfo) { t.mark(&t.wrote) },
+		WroteRequest:         t.wroteRequest,
 		GotFirstResponseByte: func() { t.mark(&t.first) },
 	})
 	return t
@@ -120,6 +120,12 @@ func (t *trace) connected(_, _ string, err error) {
 	}
 }
 
+func (t *trace) wroteRequest(info httptrace.WroteRequestInfo) {
+	if info.Err == nil {
+		t.mark(&t.wrote)
+	}
+}
+
 func (t *trace) gotConn(info httptrace.GotConnInfo) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -160,10 +166,11 @@ func (t *trace) resume() {
 	t.again()
 }
 
-// finish closes the trace and writes what it has to to. It reports whether no
+// finish closes the trace and writes what it has to to, of a request with a
+// body of so many bytes. It reports whether no
 // hook can fire any more: none was dialling, and the request was written and
 // answered, each of which HTTP/1.1 tells once.
-func (t *trace) finish(to *Timing, end time.Duration) (quiet bool) {
+func (t *trace) finish(to *Timing, end time.Duration, body int64) (quiet bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.over = true
@@ -185,6 +192,10 @@ func (t *trace) finish(to *Timing, end time.Duration) (quiet bool) {
 		t.wrote = t.first // it answered before it had read everything
 	}
 	p.Send = between(t.got, t.wrote)
+	to.BytesOut = 0
+	if t.wrote != never {
+		to.BytesOut = body
+	}
 	p.FirstByte = between(t.wrote, t.first)
 	p.Receive = between(t.first, end)
 	return quiet
