@@ -136,6 +136,7 @@ func TestJudgeText(t *testing.T) {
 
 		{Evidence{LatenessP99US: m(99999), CPUWaitShare: m(0.5), MachineBusyShare: m(1)}, "lateness p99 is 99.9ms, above 20ms", "other programs on this machine take the CPU"},
 		{Evidence{LatenessP99US: m(99999), CPUWaitShare: m(0.5), MachineBusyShare: m(0.5)}, "lateness p99 is 99.9ms, above 20ms", "faster machine"},
+		{Evidence{LatenessP99US: m(99999), CPUWaitShare: m(0.1), MachineBusyShare: m(1)}, "lateness p99 is 99.9ms, above 20ms", "faster machine"},
 		{Evidence{SentinelShare: m(0.3), MachineStealShare: m(0.1)}, "timers rang over 20 ms late for 30.0% of the time, above 10%", "host of this VM"},
 	}
 	for _, tt := range tests {

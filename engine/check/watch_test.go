@@ -73,7 +73,7 @@ func TestWatch(t *testing.T) {
 		{"a window ends the run", "failed < 10%", Options{Window: 2 * time.Second, Abort: true},
 			slices.Concat(of(4, good), of(9, failing)),
 			row{Value: 0.25, Unit: "share", Count: 400, Window: 2, AtS: 5, Abort: true}, 5},
-		{"nothing coming back is a low rate", "ok.rate >= 195/s", Options{Window: 2 * time.Second, Abort: true, MinSamples: 100},
+		{"nothing coming back is a low rate", "ok.rate >= 195/s", Options{Window: 2 * time.Second, Abort: true, MinSamples: 300},
 			slices.Concat(of(1, ramp), of(4, good), of(9, stalled)),
 			row{Value: 100, Unit: "per_s", Count: 200, Window: 2, AtS: 6, Abort: true}, 6},
 		{"the first replies being on their way is none", "ok.rate >= 195/s", Options{Window: 2 * time.Second, Abort: true},
@@ -109,6 +109,12 @@ func TestWatch(t *testing.T) {
 			row{OK: true, Value: 600, Unit: "count", Count: 600}, 0},
 		{"a rate so far leaves out the first replies' way", "rate > 195/s", Options{Abort: true}, slices.Concat(of(1, stalled), of(1, ramp), of(5, good), of(9, drain)),
 			row{Value: 1109.0 / 16, Unit: "per_s", Count: 1109}, 0},
+		{"the lowest rate is the worst", "rate >= 195/s", Options{Window: time.Second}, slices.Concat(of(3, good), of(1, second{ok: 100, us: 100}), of(1, second{ok: 150, us: 100}), of(3, good)),
+			row{Value: 100, Unit: "per_s", Count: 100, Window: 1, AtS: 4}, 0},
+		{"what is not equal once has failed", "throttled == 0", Options{Window: time.Second}, slices.Concat(of(3, good), of(1, failing), of(3, good)),
+			row{Value: 100, Unit: "count", Count: 200, Window: 1, AtS: 4}, 0},
+		{"a short run is one window with all that it has", "count == 500", Options{Window: 10 * time.Second}, slices.Concat(of(1, ramp), of(2, good)),
+			row{OK: true, Value: 500, Unit: "count", Count: 500, Window: 10}, 0},
 		{"an empty run has no data", "p50 < 1s", Options{Window: time.Second}, nil,
 			row{NoData: true, Unit: "us", Window: 1}, 0},
 	}
@@ -150,6 +156,21 @@ func TestWatchWarmup(t *testing.T) {
 	}
 	if got := w.Results(fakeView{})[0]; !got.OK || got.Value != 400 {
 		t.Errorf("row = %+v, want 400 in every window", got)
+	}
+}
+
+// TestWatchWarmupIsNoWindow holds that the first window begins with the load.
+func TestWatchWarmupIsNoWindow(t *testing.T) {
+	th := parse(t, "p50 < 300us", Options{Window: 3 * time.Second})
+	w := Watch([]Threshold{th}, nil)
+	for i := range 5 {
+		w.second(second{}.view(), time.Duration(i+1)*time.Second, 0)
+	}
+	for i, us := range []int64{500, 100, 100, 100} {
+		w.second(second{ok: 200, us: us}.view(), time.Duration(i+6)*time.Second, time.Duration(i+1)*time.Second)
+	}
+	if got := w.Results(fakeView{})[0]; !got.OK || got.Count != 600 {
+		t.Errorf("row = %+v, want windows of 600 that hold", got)
 	}
 }
 

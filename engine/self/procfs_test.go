@@ -76,6 +76,21 @@ func TestQuota(t *testing.T) {
 	}
 }
 
+// TestWorstLevel holds that of several levels that stop us the worst is told.
+func TestWorstLevel(t *testing.T) {
+	var f fake
+	f.set("proc/self/cgroup", "0::/a/b\n")
+	f.set("proc/self/mountinfo", "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
+	f.set("sys/fs/cgroup/a/b/cpu.stat", "nr_throttled 1\nthrottled_usec 5\n")
+	f.set("sys/fs/cgroup/a/cpu.stat", "nr_throttled 2\nthrottled_usec 70\n")
+	f.set("sys/fs/cgroup/a/cpu.max", "1000 50000\n")
+	f.set("sys/fs/cgroup/cpu.stat", "usage_usec 5\n")
+	want := throttling{measured: true, periods: 2, time: 70 * time.Microsecond, period: 50 * time.Millisecond}
+	if got := f.system().throttled(); got != want {
+		t.Errorf("throttled = %+v, want %+v", got, want)
+	}
+}
+
 func TestStalled(t *testing.T) {
 	tests := []struct {
 		name string

@@ -207,6 +207,7 @@ func TestCounters(t *testing.T) {
 		f.set("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n")
 		f.set("sys/fs/cgroup/cpu/cpu.stat", "nr_periods 10\nnr_throttled 10\nthrottled_time 1000000000\n")
 		f.set("proc/self/task/7/schedstat", "1000000000 1000000000 5\n")
+		f.set("proc/self/task/9/schedstat", "9000000000 9000000000 5\n")
 		f.set("proc/stat", "cpu  100 0 100 800 0 0 0 0 0 0\ncpu0 1 2 3\n")
 		f.set("proc/pressure/cpu", "some avg10=0.13 avg60=0.70 avg300=5.93 total=1000000\nfull avg10=0 avg60=0 avg300=0 total=7\n")
 		f.ready = &metrics.Float64Histogram{Counts: []uint64{100, 0, 0}, Buckets: []float64{0, 0.001, 0.002, math.Inf(1)}}
@@ -215,7 +216,8 @@ func TestCounters(t *testing.T) {
 		synctest.Wait() // the sampler reads the files, too
 		f.set("sys/fs/cgroup/cpu/cpu.stat", "nr_periods 110\nnr_throttled 30\nthrottled_time 9000000000\n")
 		f.set("proc/self/task/7/schedstat", "2000000000 1500000000 9\n") // 1 s on a core, 0.5 s in the queue
-		f.set("proc/self/task/8/schedstat", "1000000000 500000000 9\n")  // a new thread
+		f.set("proc/self/task/8/schedstat", "500000000 250000000 9\n")   // a new thread
+		f.set("proc/self/task/9/schedstat", "500000000 250000000 9\n")   // another one, with the number of one that ended
 		f.set("proc/stat", "cpu  200 0 200 1300 100 0 0 200 0 0\n")      // of 1000 ticks: 600 idle, 200 stolen
 		f.set("proc/pressure/cpu", "some avg10=0.13 avg60=0.70 avg300=5.93 total=6000000\n")
 		f.ready = &metrics.Float64Histogram{Counts: []uint64{198, 2, 0}, Buckets: f.ready.Buckets}
@@ -288,7 +290,7 @@ func TestPorts(t *testing.T) {
 				line("0100007F:0064", "0200007F:01BB", "01") +
 				line("0100007F:0065", "0200007F:01BB", "06") + // TIME_WAIT
 				line("0100007F:0064", "0300007F:01BB", "01") + // the same port to somebody else
-				line("0100007F:0066", "00000000:0000", "0A") + // listening
+				strings.Repeat(line("0100007F:0066", "00000000:0000", "0A"), 3) + // listening
 				line("0100007F:0050", "0200007F:01BB", "01"), // below the range
 			"proc/net/tcp6": head + line("00000000000000000000000001000000:006D", "00000000000000000000000001000000:01BB", "01"),
 		}, Measured(2)},
