@@ -104,12 +104,12 @@ func (r *Run) Fire(ctx context.Context) error {
 		r.Timer.Wake()
 	})
 
+	r.sleepUntil(sending, 0) // Base may lie a moment ahead
 	if r.load.Arrivals != nil {
 		r.pacer(sending, work)
 	} else {
 		r.crowd(sending, work)
 	}
-	raise(&r.sendEnd, int64(r.now()))
 	close(r.ended)
 	stopSending()
 	close(r.tickets)
@@ -149,9 +149,11 @@ func (r *Run) Tally() Tally {
 		Elapsed: r.now(), Burst: r.burst.worst(),
 	}
 	t.Full = r.full.total(t.Elapsed)
-	sendEnd := time.Duration(r.sendEnd.Load())
-	if sendEnd == 0 {
-		sendEnd = t.Elapsed
+	sendEnd := t.Elapsed
+	select {
+	case <-r.ended:
+		sendEnd = time.Duration(r.sendEnd.Load())
+	default:
 	}
 	t.Sending = max(0, sendEnd-r.load.Warmup)
 	t.Active = max(t.Sending, time.Duration(r.lastEnd.Load())-r.load.Warmup)
@@ -190,11 +192,18 @@ func (r *Run) take(warm bool) (n int64, row any, err error) {
 // arrivals, the rows, the iterations, or with sending.
 func (r *Run) pacer(sending, work context.Context) {
 	arrivals := r.load.Arrivals()
+	defer func() { // the plan says when the load ends, where nobody stops it before
+		if sending.Err() != nil {
+			raise(&r.sendEnd, int64(r.now()))
+		}
+	}()
 	var unblocked time.Duration // when the last wait for a free caller was over
 	for k := int64(0); ; k++ {
 		due, ok := arrivals.Due(k)
 		if !ok {
-			r.sleepUntil(sending, r.load.Warmup+r.load.Level.Length())
+			if end := r.load.Warmup + r.load.Level.Length(); r.sleepUntil(sending, end) {
+				raise(&r.sendEnd, int64(end))
+			}
 			return
 		}
 		t := ticket{due: due, warm: due < r.load.Warmup}
@@ -220,8 +229,11 @@ func (r *Run) pacer(sending, work context.Context) {
 			}
 			unblocked = r.now()
 		}
-		t.held = max(0, unblocked-due)
-		r.burst.sent(r.now())
+		sent := r.now()
+		if t.held = max(0, unblocked-due); t.held == 0 { // else the scenario asked for the bunch
+			r.burst.sent(sent)
+		}
+		raise(&r.sendEnd, int64(sent))
 		r.hand(work, t)
 	}
 }
@@ -341,6 +353,7 @@ func (r *Run) crowd(sending, work context.Context) {
 			m.active.Store(ok && i < want)
 		}
 		if !ok {
+			raise(&r.sendEnd, int64(r.load.Warmup+t))
 			return
 		}
 		for i := range want {
@@ -357,6 +370,7 @@ func (r *Run) crowd(sending, work context.Context) {
 		}
 		t = until
 		if !r.sleepUntil(sending, r.load.Warmup+until) {
+			raise(&r.sendEnd, int64(r.now()))
 			return
 		}
 	}
