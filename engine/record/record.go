@@ -305,9 +305,8 @@ func (r *Recorder) write(s *Second, warm *set, relieved int64, last bool) {
 	l.Histograms = r.logged
 	log := r.encode.appendHlog(nil, r.shape, s.set, false, s.Start, s.Length)
 	log = r.encode.appendHlog(log, r.shape, warm, true, s.Start, s.Length)
-	if !r.put(&r.hlog, log) || !r.put(&r.counts, appendJSON(nil, l)) {
-		// One without the other could not be told from the truth.
-		r.hlog, r.counts = r.abandon(r.hlog), r.abandon(r.counts)
+	if r.put(&r.hlog, log) { // or the counts would speak of histograms that are not there
+		r.put(&r.counts, appendJSON(nil, l))
 	}
 	r.put(&r.failures, failures)
 	if now := s.Start + s.Length; last || now-r.slowAt >= slowestEvery {
@@ -329,16 +328,10 @@ func (r *Recorder) put(f *file, b []byte) bool {
 	}
 	if _, err := (*f).Write(b); err != nil {
 		r.fail(err)
-		*f = r.abandon(*f)
+		r.fail((*f).Close())
+		*f = nil
 	}
 	return *f != nil
-}
-
-func (r *Recorder) abandon(f file) file {
-	if f != nil {
-		r.fail(f.Close())
-	}
-	return nil
 }
 
 // Close ends the recording, after the last caller has returned: it writes down

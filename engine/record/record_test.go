@@ -121,7 +121,7 @@ func exampleTally(start time.Time) func() engine.Tally {
 }
 
 func TestRebuiltReportEqualsTheOriginal(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(10) {
 		synctest.Test(t, func(t *testing.T) {
 			dir := t.TempDir()
 			start := time.Now()
@@ -294,7 +294,7 @@ func TestRunFolderFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := r.Shard()
-		for i := range 300 {
+		for _, i := range rand.New(rand.NewPCG(1, 1)).Perm(300) {
 			v := invocation(0, engine.FunctionError, 0, time.Duration(i+1)*ms)
 			v.Reply.Status, v.Reply.Message = 500, "boom"
 			v.Request = &engine.Request{Verb: "POST", Scheme: "https", Host: "h", Path: "/p",

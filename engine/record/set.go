@@ -230,11 +230,15 @@ type statusCount struct {
 }
 
 func (s *statuses) add(status int, n int64) {
+	known := len(*s)
+	if known > 0 && (*s)[0].status == otherStatus {
+		known--
+	}
 	at, found := slices.BinarySearchFunc(*s, status, func(c statusCount, status int) int { return c.status - status })
 	switch {
 	case found:
 		(*s)[at].count += n
-	case len(*s) >= maxStatuses && status != otherStatus:
+	case known >= maxStatuses && status != otherStatus:
 		s.add(otherStatus, n)
 	default:
 		*s = slices.Insert(*s, at, statusCount{status, n})
