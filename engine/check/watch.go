@@ -57,7 +57,8 @@ func (w *Watcher) second(v record.View, at, sending time.Duration) {
 		case t.Abort:
 			t.soFar(v, at, underLoad)
 		}
-		if t.Abort && t.told && !t.row.OK && !w.aborted {
+		// When the load is over there is nothing left to end.
+		if t.Abort && t.told && !t.row.OK && underLoad && !w.aborted {
 			w.aborted, t.row.Abort = true, true
 			w.abort(t.Source)
 		}
@@ -165,7 +166,7 @@ func (w *Watcher) Results(v record.View) []record.Threshold {
 	for _, t := range w.list {
 		row := t.row
 		switch {
-		case t.told:
+		case t.told && (t.Window > 0 || t.row.Abort):
 		case t.Window == 0:
 			row = t.Evaluate(v)
 		case len(t.ring) < int(t.Window/time.Second):

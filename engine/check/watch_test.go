@@ -115,6 +115,12 @@ func TestWatch(t *testing.T) {
 			row{Value: 100, Unit: "count", Count: 200, Window: 1, AtS: 4}, 0},
 		{"a short run is one window with all that it has", "count == 500", Options{Window: 10 * time.Second}, slices.Concat(of(1, ramp), of(2, good)),
 			row{OK: true, Value: 500, Unit: "count", Count: 500, Window: 10}, 0},
+		{"when the load is over there is nothing to end", "failed < 10%", Options{Window: 2 * time.Second, Abort: true},
+			slices.Concat(of(4, good), of(2, second{failed: 100, us: 100, idle: true})),
+			row{Value: 1, Unit: "share", Count: 200, Window: 2, AtS: 5}, 0},
+		{"what did not end the run is judged at its end", "failed < 10%", Options{Abort: true},
+			slices.Concat(of(1, good), of(1, second{failed: 100, us: 100, idle: true}), of(1, second{ok: 9700, us: 100, idle: true})),
+			row{OK: true, Value: 0.01, Unit: "share", Count: 10000}, 0},
 		{"an empty run has no data", "p50 < 1s", Options{Window: time.Second}, nil,
 			row{NoData: true, Unit: "us", Window: 1}, 0},
 	}
