@@ -142,7 +142,7 @@ func (c *compiler) exprError(path string, err error, shift int) {
 		shown = quote(n.text) + ": "
 	}
 	for _, other := range c.errs {
-		if other.Field == field && other.Problem == shown+e.Problem {
+		if other.Field == field && (other.Problem == shown+e.Problem || !strings.HasPrefix(other.Problem, shown)) {
 			return
 		}
 	}

@@ -88,7 +88,7 @@ func (c *compiler) endpoint(path, endpoint string) {
 	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
 		c.fail(path, "write one such as https://example.com", "%s is not an http or https URL", quote(endpoint))
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		c.fail(path, "end it after its path; http.query adds parameters", "%s has a query or a fragment", quote(endpoint))
+		c.fail(path, "end it after its path; http.query adds parameters", "%s has a query or a fragment after it", quote(u.Scheme+"://"+u.Host+u.Path))
 	}
 }
 

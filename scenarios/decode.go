@@ -26,6 +26,9 @@ type decodable interface {
 // into reads n into v.
 func (d *decoder) into(v reflect.Value, n *node, path string, r rules) {
 	d.nodes[path] = n
+	if n.bad {
+		return
+	}
 	if n.isNull() && v.Type() != reflect.TypeFor[*Value]() {
 		d.add(n.at, path, "give it a value, or delete the key", "has no value")
 		return
@@ -110,8 +113,8 @@ func (d *decoder) fields(v reflect.Value, n *node, path string) {
 		d.into(v.FieldByIndex(f.index), e.value, join(path, e.key), f.rules)
 	}
 	for _, f := range known {
-		if f.required && n.get(f.name) == nil {
-			d.add(n.at, path, "add "+f.name, "%s is missing", f.name)
+		if at := join(path, f.name); f.required && n.get(f.name) == nil && !slices.Contains(d.meant, at) {
+			d.add(n.at, at, "add "+f.name, "is missing")
 		}
 	}
 }
@@ -122,8 +125,12 @@ func (d *decoder) unknownKey(e entry, path string, known []field) {
 		names = append(names, f.name)
 	}
 	fix := didYouMean(e.key, names, "key")
-	if meant, ok := otherNames()[e.key]; ok && slices.Contains(names, meant) {
-		fix = "did you mean " + meant + "?"
+	near := nearest(e.key, names)
+	if other, ok := otherNames()[e.key]; ok && slices.Contains(names, other) {
+		near, fix = other, "did you mean "+other+"?"
+	}
+	if near != "" {
+		d.meant = append(d.meant, join(path, near))
 	}
 	if e.value.kind == scalarKind && e.value.plain && e.value.text == "" && strings.Contains(e.key, ":") {
 		fix = "write a space after the colon"
@@ -146,7 +153,7 @@ func otherNames() map[string]string {
 		"capture": "save", "extract": "save", "if": "when", "ramp_to": "to", "target": "to", "hold": "at",
 		"version": "qualifier", "alias": "qualifier", "envId": "env", "env_id": "env", "apiKey": "api_key", "token": "access_token",
 		"retries": "retry", "keepalive": "keep_alive", "max_vus": "max_in_flight", "poisson": "arrivals", "environment": "env",
-		"data_file": "file", "path": "file", "files": "file", "forEach": "each", "foreach": "each", "for_each": "each",
+		"data_file": "file", "path": "file", "files": "file", "forEach": "each", "expression": "expr", "threshold": "expr", "abortOnFail": "abort", "abort_on_fail": "abort", "foreach": "each", "for_each": "each",
 	}
 }
 
@@ -238,7 +245,7 @@ func (d *decoder) among(n *node, path, s string, allowed []string) bool {
 	if len(allowed) == 0 || slices.Contains(allowed, s) {
 		return true
 	}
-	fix := "write " + strings.Join(allowed, ", ")
+	fix := "write one of " + strings.Join(allowed, ", ")
 	if near := nearest(s, allowed); near != "" {
 		fix = "did you mean " + near + "?"
 	}

@@ -80,6 +80,30 @@ func (v *Threshold) decode(d *decoder, n *node, path string) {
 	d.fields(reflect.ValueOf(v).Elem(), n, path)
 }
 
+// decode reads credentials. What stands there in a wrong form may be a secret,
+// so it is not repeated, be it a key or a value.
+func (v *Auth) decode(d *decoder, n *node, path string) {
+	if n.kind != mappingKind {
+		d.add(n.at, path, `write {api_key: "${NAME}"}`, "credentials are a mapping (what was found is not shown)")
+		return
+	}
+	known := fieldsOf(reflect.TypeFor[Auth]())
+	names := make([]string, len(known))
+	for i, f := range known {
+		names[i] = f.name
+	}
+	safe := *n
+	safe.entries = nil
+	for _, e := range n.entries {
+		if slices.Contains(names, e.key) || nearest(e.key, names) != "" || otherNames()[e.key] != "" {
+			safe.entries = append(safe.entries, e)
+			continue
+		}
+		d.add(e.at, path, "known: "+strings.Join(names, ", "), "a key is not known (it is not shown)")
+	}
+	d.fields(reflect.ValueOf(v).Elem(), &safe, path)
+}
+
 func (v *AutoInt) decode(d *decoder, n *node, path string) {
 	*v = AutoInt(d.wordOrInt(n, path, "auto", 1_000_000))
 }

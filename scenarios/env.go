@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -184,7 +185,7 @@ func (e *environment) whole(n *node) bool {
 func (e *environment) secret(n *node, path string) (auth.Secret, bool) {
 	m := e.ref.FindStringSubmatch(n.text)
 	if n.kind != scalarKind || m == nil || len(m[0]) != len(n.text) || m[2] != "" {
-		e.add(n.at, path, "write "+path[strings.LastIndexByte(path, '.')+1:]+": ${NAME}, and set it by -e NAME=VALUE or in the environment",
+		e.add(n.at, path, "write "+path[strings.LastIndexByte(path, '.')+1:]+": \"${NAME}\", and set it by -e NAME=VALUE or in the environment",
 			"a secret must not stand in a scenario (what was found is not shown)")
 		return auth.Secret{}, false
 	}
@@ -254,7 +255,14 @@ func (e *environment) secretLine(n *node, path, name string) bool {
 	if n.kind == scalarKind && references > 0 && scheme.MatchString(literal.String()) {
 		return true
 	}
-	e.add(n.at, path, name+`: "Bearer ${NAME}" is the form, with the value set by -e NAME=VALUE or in the environment`,
+	form := "${NAME}"
+	switch {
+	case strings.EqualFold(name, "cookie"):
+		form = "session=${NAME}"
+	case strings.HasSuffix(strings.ToLower(name), "authorization"):
+		form = "Bearer ${NAME}"
+	}
+	e.add(n.at, path, fmt.Sprintf("write %s: %q, and set it by -e NAME=VALUE or in the environment", name, form),
 		"a secret must not stand in a scenario (what was found is not shown)")
 	return false
 }

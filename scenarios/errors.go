@@ -76,6 +76,7 @@ type report struct {
 	file    string
 	errs    Errors
 	secrets []auth.Secret
+	meant   []string // paths that were probably meant by others: nothing is missing there
 }
 
 func (r *report) add(o origin, field, fix, problem string, args ...any) {

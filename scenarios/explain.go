@@ -360,4 +360,3 @@ func (c *Compiled) explainTargets(p *printer) {
 		}
 	}
 }
-

@@ -112,6 +112,9 @@ func load(root *node, r *report, o Options) (*Compiled, error) {
 		nodes:       map[string]*node{},
 	}
 	s := &Scenario{}
+	if o.NoSteps {
+		r.meant = append(r.meant, "steps")
+	}
 	d.into(reflect.ValueOf(s).Elem(), root, "", rules{})
 	c := &compiler{
 		report: r, nodes: d.nodes, scenario: s, opts: o, lookup: o.Env,
@@ -294,6 +297,9 @@ func (c *compiler) fail(path, fix, problem string, args ...any) {
 		if e.Field == path || within(e.Field, path) || within(path, e.Field) && e.Field != "" {
 			return
 		}
+	}
+	if slices.Contains(c.meant, path) {
+		return
 	}
 	c.add(c.origin(path), path, fix, problem, args...)
 }

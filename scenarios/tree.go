@@ -47,6 +47,7 @@ type node struct {
 	text    string // of a scalar, unquoted
 	plain   bool   // a scalar without quotes: its text decides what it is
 	simple  bool   // text stands in the file as it is, so that columns can be counted in it
+	bad     bool   // what is wrong with it has been said
 	entries []entry
 	items   []*node
 }
@@ -330,6 +331,7 @@ func (t *treeBuilder) node(n ast.Node, path string, depth int) *node {
 	out := &node{at: at, plain: true}
 	if t.nodes++; depth > maxDepth || t.nodes > maxNodes {
 		t.overfull(at, path, depth)
+		out.bad = true
 		return out
 	}
 	switch n := n.(type) {
@@ -389,7 +391,11 @@ func (t *treeBuilder) alias(n *ast.AliasNode, path string, at origin) *node {
 		for a := range t.anchors {
 			names = append(names, a)
 		}
-		t.add(at, path, didYouMean(name, names, "anchor")+" An anchor (&"+name+") must come before its aliases", "*%s has no anchor", name)
+		fix := "write &" + name + " at an earlier value"
+		if near := nearest(name, names); near != "" {
+			fix = "did you mean *" + near + "?"
+		}
+		t.add(at, path, fix, "*%s has no anchor before it", name)
 	case target == nil:
 		t.add(at, path, "a value cannot be a part of itself", "*%s stands inside of its own anchor", name)
 	default:
@@ -402,7 +408,7 @@ func (t *treeBuilder) alias(n *ast.AliasNode, path string, at origin) *node {
 		}
 		return target.copy()
 	}
-	return &node{at: at, plain: true}
+	return &node{at: at, plain: true, bad: true}
 }
 
 func (t *treeBuilder) mapping(out *node, values []*ast.MappingValueNode, path string, depth int) {
