@@ -41,17 +41,17 @@ func seconds(s float64) string {
 		return micros(int64(math.Round(s * 1e6)))
 	}
 	whole := int64(math.Round(s))
-	text := ""
+	var b strings.Builder
 	for _, unit := range []struct {
 		name string
 		of   int64
 	}{{"h", 3600}, {"m", 60}, {"s", 1}} {
 		if n := whole / unit.of; n > 0 {
-			text += strconv.FormatInt(n, 10) + unit.name
+			b.WriteString(strconv.FormatInt(n, 10) + unit.name)
 			whole %= unit.of
 		}
 	}
-	return text
+	return b.String()
 }
 
 // count returns n with its thousands set apart.

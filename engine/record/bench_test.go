@@ -36,6 +36,30 @@ func BenchmarkInvocation(b *testing.B) {
 	}
 }
 
+// BenchmarkFailures is the worst case for callers: every result fails, and the
+// target is so slow that each is the slowest so far.
+func BenchmarkFailures(b *testing.B) {
+	start := time.Now()
+	r, err := Create(Options{Dir: b.TempDir(), Plan: examplePlan(), Start: start, Tally: exampleTally(start)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	b.RunParallel(func(p *testing.PB) {
+		s := r.Shard()
+		v := invocation(0, engine.NetworkError, 0, 20*ms)
+		v.Reply.Message = "read tcp 10.0.0.3:41234->1.2.3.4:443: connection reset by peer"
+		v.Request = &engine.Request{Verb: "POST", Host: "h", Path: "/", Body: make([]byte, 500), Header: make([]engine.Field, 6)}
+		for p.Next() {
+			v.End += 10 * time.Microsecond
+			s.Invocation(v)
+		}
+	})
+	if _, err := r.Close(); err != nil {
+		b.Fatal(err)
+	}
+}
+
 func BenchmarkSecond(b *testing.B) {
 	start := time.Now()
 	r, err := Create(Options{Dir: b.TempDir(), Plan: examplePlan(), Start: start, Tally: exampleTally(start)})
