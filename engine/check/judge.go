@@ -98,11 +98,18 @@ type Reason struct {
 	beyond float64
 }
 
-// Validity returns the verdict as it stands in report.json.
+// Validity returns the verdict as it stands in report.json. A hint that several
+// reasons share stands with the first of them.
 func (v Verdict) Validity() record.Validity {
 	reasons := make([]string, 0, len(v.Reasons))
+	given := map[string]bool{}
 	for _, r := range v.Reasons {
-		reasons = append(reasons, r.Text+"; "+r.Hint)
+		text := r.Text
+		if !given[r.Hint] {
+			text += "; " + r.Hint
+		}
+		given[r.Hint] = true
+		reasons = append(reasons, text)
 	}
 	return record.Validity{Verdict: v.Level.String(), Reasons: reasons}
 }
@@ -227,16 +234,24 @@ func times(value, limit float64) (string, string) {
 	}
 }
 
-// duration writes times in µs.
+// duration writes times in µs with three digits, or as many as it takes.
 func duration(value, limit float64) (string, string) {
 	v, l := time.Duration(value)*time.Microsecond, time.Duration(limit)*time.Microsecond
-	for unit := time.Second; unit > time.Microsecond; unit /= 10 {
-		if short := v.Truncate(unit); short > l && v >= 100*unit {
-			v = short
-			break
+	for leading := 3; ; leading++ {
+		a, b := rounded(v, leading), rounded(l, leading)
+		if a > b || leading == 9 {
+			return a.String(), b.String()
 		}
 	}
-	return v.String(), l.String()
+}
+
+// rounded returns d with so many leading digits, but no finer than µs.
+func rounded(d time.Duration, leading int) time.Duration {
+	unit := time.Microsecond
+	for d/unit >= time.Duration(math.Pow10(leading)) {
+		unit *= 10
+	}
+	return d.Round(unit)
 }
 
 // Void returns the rows of a run that was not valid: on an invalid one no

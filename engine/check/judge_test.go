@@ -120,7 +120,8 @@ func TestJudgeText(t *testing.T) {
 		text, hint string
 	}{
 		{Evidence{LatenessP99US: m(2001)}, "lateness p99 is 2.001ms, above 2ms", "faster machine"},
-		{Evidence{LatenessP99US: m(1234567), ServiceP50US: m(41234.5)}, "lateness p99 is 1.23s, above 20.617ms", "lower the load"},
+		{Evidence{LatenessP99US: m(2000.4)}, "lateness p99 is 2ms, above 2ms", "lower the load"}, // finer than what is measured
+		{Evidence{LatenessP99US: m(1234567), ServiceP50US: m(41234.5)}, "lateness p99 is 1.23s, above 20.6ms", "lower the load"},
 		{Evidence{Due: 100000, Sent: 98999}, "only 98.999% of the iterations due were sent, below 99%", "raise max_in_flight"},
 		{Evidence{Due: 1000, Sent: 500}, "only 50.0% of the iterations due were sent, below 99%", "raise max_in_flight"},
 		{Evidence{FullShare: m(0.35)}, "all of max_in_flight was in use 35.0% of the time, above 20%", "raise max_in_flight"},
@@ -134,9 +135,9 @@ func TestJudgeText(t *testing.T) {
 		{Evidence{NoFiles: 1}, "file descriptors ran out; attempts that failed for it: 1", "ulimit -n"},
 		{Evidence{PortsShare: m(1)}, "local ports ran out", "keep_alive"},
 
-		{Evidence{LatenessP99US: m(99999), CPUWaitShare: m(0.5), MachineBusyShare: m(1)}, "lateness p99 is 99.9ms, above 20ms", "other programs on this machine take the CPU"},
-		{Evidence{LatenessP99US: m(99999), CPUWaitShare: m(0.5), MachineBusyShare: m(0.5)}, "lateness p99 is 99.9ms, above 20ms", "faster machine"},
-		{Evidence{LatenessP99US: m(99999), CPUWaitShare: m(0.1), MachineBusyShare: m(1)}, "lateness p99 is 99.9ms, above 20ms", "faster machine"},
+		{Evidence{LatenessP99US: m(99999), CPUWaitShare: m(0.5), MachineBusyShare: m(1)}, "lateness p99 is 100ms, above 20ms", "other programs on this machine take the CPU"},
+		{Evidence{LatenessP99US: m(99999), CPUWaitShare: m(0.5), MachineBusyShare: m(0.5)}, "lateness p99 is 100ms, above 20ms", "faster machine"},
+		{Evidence{LatenessP99US: m(99999), CPUWaitShare: m(0.1), MachineBusyShare: m(1)}, "lateness p99 is 100ms, above 20ms", "faster machine"},
 		{Evidence{SentinelShare: m(0.3), MachineStealShare: m(0.1)}, "timers rang over 20 ms late for 30.0% of the time, above 10%", "host of this VM"},
 	}
 	for _, tt := range tests {
@@ -170,6 +171,9 @@ func TestJudgeOrder(t *testing.T) {
 	doc := v.Validity()
 	if doc.Verdict != "invalid" || len(doc.Reasons) != len(want) || doc.Reasons[0] != v.Reasons[0].Text+"; "+v.Reasons[0].Hint {
 		t.Errorf("validity = %+v", doc)
+	}
+	if shared := v.Reasons[2]; shared.Hint != v.Reasons[1].Hint || doc.Reasons[2] != shared.Text {
+		t.Errorf("a hint is repeated in %q", doc.Reasons)
 	}
 	if doc := Judge(Evidence{}).Validity(); doc.Verdict != "valid" || doc.Reasons == nil {
 		t.Errorf("validity of a valid run = %#v, want reasons that are empty, not null", doc)
