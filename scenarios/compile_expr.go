@@ -318,7 +318,8 @@ func (c *compiler) lines(path string, lines []Line, v scopeVars) (out []engine.H
 	for _, l := range lines {
 		value, fixed := c.text(join(path, l.Name), l.Value, v)
 		static = static && fixed
-		out = append(out, engine.HeaderLine{Name: l.Name, Value: value, Secret: l.Secret})
+		secret := l.Secret || maskAll(string(l.Value), c.secrets) != string(l.Value)
+		out = append(out, engine.HeaderLine{Name: l.Name, Value: value, Secret: secret})
 	}
 	return out, static
 }

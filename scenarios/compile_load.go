@@ -27,16 +27,14 @@ const (
 // compileLoad checks the load section and makes the plan's load of it.
 func (c *compiler) compileLoad() {
 	l := c.scenario.Load
+	p := &c.plan.Load
 	if l == nil {
+		p.MaxInFlight, p.GracefulStop = defaultMaxInFlight, defaultGracefulStop
 		if !c.opts.NoLoad {
 			c.fail("load", "add load: {rate: 10/s, for: 30s}, or use --rate 10/s --for 30s", "nothing says what to fire")
 		}
 		return
 	}
-	if c.opts.NoLoad && c.nodes["load"] != nil && len(c.nodes["load"].entries) == 0 {
-		return
-	}
-	p := &c.plan.Load
 	c.common(l)
 	var models []string
 	for _, m := range [...]struct {
@@ -50,6 +48,9 @@ func (c *compiler) compileLoad() {
 	if len(models) > 1 {
 		c.fail("load."+models[1], "keep one of the two", "%s and %s both say what to fire", models[0], models[1])
 		return
+	}
+	if len(models) == 0 && c.opts.NoLoad {
+		return // its limits hold for whatever is done instead
 	}
 	if len(models) == 0 {
 		c.fail("load", "add rate: 10/s (open), or workers: 10 (closed)", "nothing says what to fire")

@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -30,6 +31,10 @@ func (c *compiler) compileSteps() {
 	var parallel int
 	c.plan.Steps, parallel, _ = c.steps(steps, "steps", scopeVars{})
 	c.plan.Parallel = max(1, parallel)
+	var e *check.Error
+	if err := check.Names(slices.Sorted(maps.Keys(c.named))); errors.As(err, &e) {
+		c.fail(join(c.named[e.Source].path, "name"), e.Fix, "%s", e.Problem)
+	}
 	if len(c.plan.Series) == 0 {
 		c.fail("steps", "add a step: {invoke: FUNCTION}", "the steps invoke nothing")
 	}

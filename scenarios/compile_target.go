@@ -36,8 +36,10 @@ func (c *compiler) compileTarget() {
 		}
 	}
 	if t.Emulator != nil {
-		if t.Env != "" && c.nodes["target.env"] != nil && t.Endpoint != "" {
-			c.fail("target.endpoint", "delete endpoint, or emulator", "an emulator is invoked where it is; it has no other endpoint")
+		for key, given := range map[string]bool{"env": t.Env != "", "endpoint": t.Endpoint != ""} {
+			if given {
+				c.fail("target."+key, "delete "+key+", or emulator", "%s and emulator both say what to invoke", key)
+			}
 		}
 	}
 	c.target = &engine.Target{

@@ -32,24 +32,3 @@ func TestExamplesLoad(t *testing.T) {
 		})
 	}
 }
-
-func TestResolvedLoadsAgain(t *testing.T) {
-	f := "../examples/fan-out.yaml"
-	src, err := os.ReadFile(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := Load(f, src, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	first := c.Resolved()
-	again, err := Load(f, first, Options{})
-	if err != nil {
-		t.Fatalf("%v\n%s", err, first)
-	}
-	if second := again.Resolved(); string(second) != string(first) {
-		t.Errorf("resolved twice differs:\n%s\n%s", first, second)
-	}
-	t.Logf("%s", first)
-}
