@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"runtime"
@@ -30,7 +31,12 @@ import (
 //nolint:gochecknoglobals // -ldflags -X can only set package variables
 var version, commit string
 
-func main() { os.Exit(run(os.Args[1:], process())) }
+func main() {
+	// net/http logs what servers do wrong, through whatever is set here. Volley
+	// tells it as an outcome.
+	log.SetOutput(io.Discard)
+	os.Exit(run(os.Args[1:], process()))
+}
 
 // A command line. Each command is a struct with a Run method; kong binds the
 // process and the context to its parameters.

@@ -3,10 +3,13 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +17,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"volley/scenarios/runner"
 )
 
 func TestMain(m *testing.M) {
@@ -26,6 +31,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 "examples",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		UpdateScripts:       *update,
 		Setup: func(e *testscript.Env) error {
 			e.Vars = append(e.Vars, "TOKEN=tok-0123456789abcdef")
 			examples, err := filepath.Glob("examples/*")
@@ -145,4 +151,56 @@ func secret(ts *testscript.TestScript, neg bool, args []string) {
 	if files == 0 {
 		ts.Fatalf("there are no files under %s", args[0])
 	}
+}
+
+var update = flag.Bool("update", false, "write the scripts' expected output anew; read the diff")
+
+// What the README tells people to type exists: targets in the Makefile, and
+// command lines that parse.
+func TestReadme(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	makefile, err := os.ReadFile("Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands := 0
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(readme), -1) {
+		for line := range strings.Lines(block[1]) {
+			line, _, _ = strings.Cut(line, " #")
+			words := shellWords(line)
+			if len(words) == 0 {
+				continue
+			}
+			commands++
+			switch words[0] {
+			case "make":
+				if !strings.Contains(string(makefile), "\n"+words[1]+":") {
+					t.Errorf("README says %q: the Makefile has no such target", strings.TrimSpace(line))
+				}
+			case "volley":
+				var c commandLine
+				var told strings.Builder
+				p := &runner.Process{Out: io.Discard, Err: runner.NewConsole(&told)}
+				if code, parsed := parse(&c, words[1:], p); parsed == nil {
+					t.Errorf("README says %q: exit code %d: %s", strings.TrimSpace(line), code, &told)
+				}
+			default:
+				t.Errorf("README says %q, which nobody checks", strings.TrimSpace(line))
+			}
+		}
+	}
+	if commands < 5 {
+		t.Errorf("%d commands were found in the README", commands)
+	}
+}
+
+// shellWords splits a line as a shell does, as far as the README needs it.
+func shellWords(line string) (words []string) {
+	for _, m := range regexp.MustCompile(`'([^']*)'|([^\s']+)`).FindAllStringSubmatch(line, -1) {
+		words = append(words, m[1]+m[2])
+	}
+	return words
 }

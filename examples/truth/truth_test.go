@@ -175,7 +175,7 @@ type report struct {
 func run(t *testing.T, scenario string, watch func(pid int), flags ...string) (report, int64) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "run")
-	cmd := exec.Command(volley, append([]string{"run", "--out", dir, file(t, "scenario.yaml", scenario)}, flags...)...)
+	cmd := exec.Command(volley, append([]string{"run", "-e", "TOKEN=any", "--out", dir, file(t, "scenario.yaml", scenario)}, flags...)...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
@@ -217,7 +217,7 @@ func tell(ns []int64) distribution {
 const load = `
 name: truth
 seed: 1
-target: {endpoint: "%s", auth: {access_token: "${TOKEN:-any}"}}
+target: {endpoint: "%s", auth: {access_token: "${TOKEN}"}}
 load: %s
 steps: [{invoke: hello, data: {n: "${{ iteration }}"}}]
 `
@@ -417,7 +417,7 @@ func TestVerdict(t *testing.T) {
 	scenario := func(url, load string) string {
 		return fmt.Sprintf(`
 name: verdict
-target: {endpoint: "%s", auth: {access_token: "${TOKEN:-any}"}}
+target: {endpoint: "%s", auth: {access_token: "${TOKEN}"}}
 load: %s
 steps: [{invoke: hello}]
 thresholds: ["failed < 50%%"]
