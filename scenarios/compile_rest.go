@@ -137,8 +137,7 @@ func plainErr(err error) error {
 	case errors.Is(err, os.ErrPermission):
 		return errors.New("permission denied")
 	}
-	var e syscall.Errno
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[syscall.Errno](err); ok {
 		return e
 	}
 	return err

@@ -140,11 +140,11 @@ func (c *compiler) step(st *Step, path string, v scopeVars) (out engine.Step, pa
 	return out, parallel, saved
 }
 
-func (s *Span) orZero() Span {
-	if s == nil {
+func (v *Span) orZero() Span {
+	if v == nil {
 		return Span{}
 	}
-	return *s
+	return *v
 }
 
 // pick compiles a choice of steps.

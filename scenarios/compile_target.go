@@ -147,14 +147,14 @@ type way struct {
 	token auth.Secret
 }
 
-func (a *Auth) ways() []way {
+func (v *Auth) ways() []way {
 	fixed := func(name string, s auth.Secret) way { return way{name, !s.IsZero(), s} }
 	return []way{
-		fixed("api_key", a.APIKey), fixed("access_token", a.AccessToken), fixed("publishable_key", a.PublishableKey),
-		{name: "secret_id + secret_key", given: !a.SecretID.IsZero() || !a.SecretKey.IsZero() || !a.SessionToken.IsZero()},
-		{name: "anonymous", given: a.Anonymous},
-		{name: "username + password", given: !a.Username.IsZero() || !a.Password.IsZero()},
-		{name: "app_id + app_secret", given: !a.AppID.IsZero() || !a.AppSecret.IsZero()},
+		fixed("api_key", v.APIKey), fixed("access_token", v.AccessToken), fixed("publishable_key", v.PublishableKey),
+		{name: "secret_id + secret_key", given: !v.SecretID.IsZero() || !v.SecretKey.IsZero() || !v.SessionToken.IsZero()},
+		{name: "anonymous", given: v.Anonymous},
+		{name: "username + password", given: !v.Username.IsZero() || !v.Password.IsZero()},
+		{name: "app_id + app_secret", given: !v.AppID.IsZero() || !v.AppSecret.IsZero()},
 	}
 }
 

@@ -310,8 +310,7 @@ func TestSecretsInErrors(t *testing.T) {
 		"target: {endpoint: \"https://b.c/?token=sk-verysecret\"}\nsteps: [{invoke: hello}]",
 	} {
 		_, err := Load("test.yaml", []byte(src), Options{Env: env, NoLoad: true})
-		var list Errors
-		if !errors.As(err, &list) {
+		if _, ok := errors.AsType[Errors](err); !ok {
 			t.Errorf("loads, or is no Errors: %v: %s", err, src)
 			continue
 		}

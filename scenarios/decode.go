@@ -34,7 +34,7 @@ func (d *decoder) into(v reflect.Value, n *node, path string, r rules) {
 		return
 	}
 	if v.CanAddr() {
-		if custom, ok := v.Addr().Interface().(decodable); ok {
+		if custom, ok := reflect.TypeAssert[decodable](v.Addr()); ok {
 			custom.decode(d, n, path)
 			return
 		}

@@ -19,7 +19,6 @@ type environment struct {
 	*report
 	lookup func(name string) (string, bool)
 	ref    *regexp.Regexp
-	names  []string // everything that may be meant, for suggestions; what was found so far
 }
 
 // A span is a part of a text, [from, to).

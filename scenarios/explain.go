@@ -52,21 +52,21 @@ const (
 
 // line writes one label with its text, wrapped between words.
 func (p *printer) line(label, format string, args ...any) {
-	out := fmt.Sprintf("%-*s", labelWidth, label)
+	fmt.Fprintf(p.b, "%-*s", labelWidth, label)
 	used := labelWidth
 	for i, word := range strings.Fields(fmt.Sprintf(format, args...)) {
 		n := utf8.RuneCountInString(word)
 		if i > 0 && used+1+n > lineWidth {
-			out += "\n" + strings.Repeat(" ", labelWidth)
+			p.b.WriteString("\n" + strings.Repeat(" ", labelWidth))
 			used = labelWidth
 		} else if i > 0 {
-			out += " "
+			p.b.WriteByte(' ')
 			used++
 		}
-		out += word
+		p.b.WriteString(word)
 		used += n
 	}
-	p.b.WriteString(strings.TrimRight(out, " ") + "\n")
+	p.b.WriteByte('\n')
 }
 
 // A forecast is what a plan's load comes to.
@@ -192,7 +192,7 @@ func roundTime(d time.Duration) string {
 	return shortDuration(d)
 }
 
-// curve draws the rate over time, eight lines high at most.
+// curve draws the rate over time.
 func curve(b *strings.Builder, p pace.Profile) {
 	const columns, rows = 60, 6
 	peak, length := p.Peak(), p.Length()
@@ -202,17 +202,15 @@ func curve(b *strings.Builder, p pace.Profile) {
 		if row == rows {
 			left = label
 		}
-		line := fmt.Sprintf("%*s |", labelWidth-2, left)
-		for x := range columns {
-			at := time.Duration((float64(x) + 0.5) / columns * float64(length))
-			level, _ := p.Level(at)
-			mark := " "
+		line := make([]byte, columns)
+		for x := range line {
+			level, _ := p.Level(time.Duration((float64(x) + 0.5) / columns * float64(length)))
+			line[x] = ' '
 			if level/peak*rows >= float64(row)-0.5 {
-				mark = "#"
+				line[x] = '#'
 			}
-			line += mark
 		}
-		b.WriteString(strings.TrimRight(line, " ") + "\n")
+		fmt.Fprintf(b, "%*s |%s\n", labelWidth-2, left, strings.TrimRight(string(line), " "))
 	}
 	end := shortDuration(length)
 	fmt.Fprintf(b, "%*s +%s\n%*s0s%*s\n", labelWidth-2, "0", strings.Repeat("-", columns), labelWidth, "", columns-2, end)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -140,9 +141,7 @@ func errorNames(share any) map[string]any {
 	out := map[string]any{}
 	for _, k := range emulator.ErrorKinds() {
 		one := map[string]any{"description": k.Meaning}
-		for key, v := range share.(map[string]any) {
-			one[key] = v
-		}
+		maps.Copy(one, share.(map[string]any))
 		out[k.Name] = one
 	}
 	return out

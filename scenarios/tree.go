@@ -137,8 +137,8 @@ func parse(src []byte, r *report) *node {
 	}
 	// The lexer drops carriage returns inconsistently; lines count the same without them.
 	text := strings.ReplaceAll(string(src), "\r\n", "\n")
-	if at := strings.IndexByte(text, 0); at >= 0 {
-		line := strings.Count(text[:at], "\n") + 1
+	if before, _, found := strings.Cut(text, "\x00"); found {
+		line := strings.Count(before, "\n") + 1
 		r.add(origin{line: line, col: 1}, "", "delete it; is this a text file?", "the character U+0000 has no place in YAML")
 		return nil
 	}

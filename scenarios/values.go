@@ -8,14 +8,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"volley/scenarios/payload"
 )
 
 // A Duration is a time span, written as Go does: 1m30s.
 type Duration time.Duration
 
-func (d Duration) String() string { return shortDuration(time.Duration(d)) }
+func (v Duration) String() string { return shortDuration(time.Duration(v)) }
 
 // shortDuration writes 1m30s and 2m, not 2m0s.
 func shortDuration(d time.Duration) string {
@@ -32,43 +30,46 @@ func shortDuration(d time.Duration) string {
 // A Rate is so many a second, written N/s, N/m or N/h.
 type Rate float64
 
-func (r Rate) String() string {
+func (v Rate) String() string {
 	for _, u := range [...]struct {
 		name string
 		n    float64
 	}{{"s", 1}, {"m", 60}, {"h", 3600}} {
-		if v := float64(r) * u.n; v >= 1 && math.Abs(v-math.Round(v)) < 1e-9*v {
+		if v := float64(v) * u.n; v >= 1 && math.Abs(v-math.Round(v)) < 1e-9*v {
 			return strconv.FormatFloat(math.Round(v), 'f', -1, 64) + "/" + u.name
 		}
 	}
-	return strconv.FormatFloat(float64(r), 'f', -1, 64) + "/s"
+	return strconv.FormatFloat(float64(v), 'f', -1, 64) + "/s"
 }
 
 // A Size is a number of bytes, written 6MiB or 500KB.
 type Size int64
 
-func (s Size) String() string {
+func (v Size) String() string {
 	for i, u := range [...]string{"GiB", "MiB", "KiB"} {
-		if n := int64(1) << (30 - 10*i); int64(s) >= n && int64(s)%n == 0 {
-			return strconv.FormatInt(int64(s)/n, 10) + u
+		if n := int64(1) << (30 - 10*i); int64(v) >= n && int64(v)%n == 0 {
+			return strconv.FormatInt(int64(v)/n, 10) + u
 		}
 	}
-	return strconv.FormatInt(int64(s), 10) + "B"
+	return strconv.FormatInt(int64(v), 10) + "B"
 }
 
 // A Share is a part of a whole, from 0 to 1, written 0.1%.
 type Share float64
 
-func (s Share) String() string { return strconv.FormatFloat(float64(s)*100, 'g', 12, 64) + "%" }
+func (v Share) String() string {
+	s := strconv.FormatFloat(float64(v)*100, 'f', 12, 64)
+	return strings.TrimRight(strings.TrimRight(s, "0"), ".") + "%"
+}
 
 // A Span is a duration, or a range of them from which one is drawn.
 type Span struct{ Min, Max Duration }
 
-func (s Span) String() string {
-	if s.Min == s.Max {
-		return s.Min.String()
+func (v Span) String() string {
+	if v.Min == v.Max {
+		return v.Min.String()
 	}
-	return s.Min.String() + "-" + s.Max.String()
+	return v.Min.String() + "-" + v.Max.String()
 }
 
 // A Latency is a constant, or a log-normal distribution by two of its quantiles.
@@ -321,9 +322,3 @@ func parseSpan(s string) (Span, *problem) {
 	}
 	return Span{Duration(a), Duration(b)}, nil
 }
-
-// isZero reports whether nothing was written.
-func (v Value) isZero() bool { return v.Tree == nil }
-
-// empty is the body of an event function without data.
-func empty() Value { return Value{Tree: payload.Map{}} }
