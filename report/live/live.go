@@ -3,6 +3,7 @@
 package live
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -129,7 +130,7 @@ func (p *Progress) Stop() {
 func (p *Progress) Write(text []byte) (int, error) {
 	if p.bars != nil {
 		n, err := p.bars.Write(text)
-		if err != mpb.ErrDone {
+		if !errors.Is(err, mpb.ErrDone) {
 			return n, err
 		}
 	}
