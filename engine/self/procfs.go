@@ -180,7 +180,7 @@ func parsePressure(text string) (us int64, ok bool) {
 		if !found {
 			continue
 		}
-		for _, f := range strings.FieldsSeq(rest) {
+		for f := range strings.FieldsSeq(rest) {
 			if v, found := strings.CutPrefix(f, "total="); found {
 				return natural(v)
 			}
