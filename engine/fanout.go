@@ -68,6 +68,9 @@ func (p *pass) group(ctx context.Context, g *Group, s Scope, m moment, outer *wi
 				why = err
 				close(settled)
 			})
+		if why != nil && ctx.Err() != nil {
+			return // cut short: its numbers would be of the cut, and its iteration is counted as such
+		}
 		r := GroupResult{Group: g, Scope: &s, Warmup: p.warm, OK: why == nil, Due: m.due, Settled: end, OnTheWire: w.most()}
 		r.measure(members)
 		p.record.Group(&r)

@@ -222,6 +222,19 @@ func TestGroupResult(t *testing.T) {
 	}
 }
 
+// A group that the end of the run cuts short is no result; its iteration says so.
+func TestGroupCutShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		load := once()
+		load.GracefulStop = 2 * time.Second
+		p := &engine.Plan{Load: load, Steps: []engine.Step{all(group.All, call("a", "ok 1ms"), call("b", "ok 1h"))}}
+		book, tally, _ := fire(t, p, nil)
+		if len(book.groups) != 0 || tally.Canceled != 1 || !book.iterations[0].Canceled {
+			t.Errorf("groups %+v, tally %+v", book.groups, tally)
+		}
+	})
+}
+
 // Losers are load: the iteration keeps its place until they have ended.
 func TestLosersKeepThePlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

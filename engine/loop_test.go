@@ -22,7 +22,6 @@ const ms = time.Millisecond
 // A function is an Invoker that answers after a time of its own. The step's
 // Function says how: its latency, and whether it fails.
 type function struct {
-	run  *engine.Run
 	base func() time.Duration
 }
 

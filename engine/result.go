@@ -76,8 +76,9 @@ type Phases struct {
 // NoPhases has no part.
 func NoPhases() Phases { return Phases{-1, -1, -1, -1, -1, -1} }
 
-// A GroupResult is what is written down about a group that has ended: every
-// member, losers included.
+// A GroupResult is what is written down about a group that has ended, losers
+// included. A group that is cut short, with the run or with a group around it,
+// has none.
 type GroupResult struct {
 	Group     *Group
 	Scope     *Scope

@@ -157,7 +157,7 @@ func (s *state[T]) settle(i int, m Settled[T]) {
 		return // a loser: what it brought is too late
 	}
 	s.members[i], s.done[i] = m, true
-	err, over := s.verdict(m)
+	over, err := s.verdict(m)
 	if !over {
 		return
 	}
@@ -169,26 +169,26 @@ func (s *state[T]) settle(i int, m Settled[T]) {
 }
 
 // verdict says whether the group settles with m, and as what.
-func (s *state[T]) verdict(m Settled[T]) (err error, over bool) {
+func (s *state[T]) verdict(m Settled[T]) (over bool, err error) {
 	switch s.kind {
 	case All:
-		return m.Err, m.Err != nil || s.left == 0
+		return m.Err != nil || s.left == 0, m.Err
 	case AllSettled:
-		return nil, s.left == 0
+		return s.left == 0, nil
 	case Any:
 		if m.Err == nil {
-			return nil, true
+			return true, nil
 		}
 		if s.left > 0 {
-			return nil, false
+			return false, nil
 		}
 		errs := make([]error, len(s.members))
 		for i := range s.members {
 			errs[i] = s.members[i].Err
 		}
-		return &AggregateError{errs}, true
+		return true, &AggregateError{errs}
 	case Race:
-		return m.Err, true
+		return true, m.Err
 	}
 	panic("group: " + s.kind.String() + " is not a kind")
 }

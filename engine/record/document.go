@@ -34,9 +34,6 @@ type Document struct {
 	Machine    self.Machine `json:"machine"`
 	Health     *self.Health `json:"health,omitempty"` // how the generator itself fared; nil when nobody watched it
 	Tool       Tool         `json:"tool"`
-
-	// Generator is how volley itself fared; nil when that was not watched.
-	Generator *self.Health `json:"generator,omitempty"`
 }
 
 // Validity says whether the measurement can be trusted.

@@ -43,7 +43,10 @@ func (p *Process) Invoke(ctx context.Context, c *scenarios.Compiled, s Source) e
 		return err
 	}
 	if n := len(r.Reply.Body); n > 0 && p.Colour && r.Reply.Body[n-1] != '\n' {
-		fmt.Fprintln(p.Out) // on a terminal the prompt shall not follow the reply
+		// On a terminal the prompt shall not follow the reply.
+		if _, err := fmt.Fprintln(p.Out); err != nil {
+			return err
+		}
 	}
 	switch r.Reply.Outcome {
 	case engine.OK:
@@ -151,7 +154,7 @@ func (p *Process) New(name string) error {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	fmt.Fprintf(p.Out, "%s\n", path)
 	p.note("it runs as it stands: volley run %s", path)
-	return nil
+	_, err = fmt.Fprintln(p.Out, path)
+	return err
 }

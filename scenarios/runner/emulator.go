@@ -102,7 +102,9 @@ func (p *Process) Emulate(ctx context.Context, s Source, o EmulateOptions) (err 
 			return errors.Join(fmt.Errorf("--ca-out: %w", err), g.close())
 		}
 	}
-	fmt.Fprintf(p.Out, "listening on %s\n", g.url)
+	if _, err := fmt.Fprintf(p.Out, "listening on %s\n", g.url); err != nil {
+		return errors.Join(err, g.close())
+	}
 	p.welcome(g.url, config, o)
 	failed := make(chan struct{})
 	go func() { g.ended.Wait(); close(failed) }() // ends with close below at the latest

@@ -199,7 +199,7 @@ func (s *session) document(ctx context.Context, fired error) (*record.Document, 
 		return nil, err
 	}
 	d := totals.Document()
-	d.Tool, d.Machine, d.Generator = s.p.tool(), s.health.Machine, &s.health
+	d.Tool, d.Machine, d.Health = s.p.tool(), s.health.Machine, &s.health
 	evidence := check.Gather(totals.Tally(), s.health, totals)
 	evidence.NoFiles, evidence.NoPorts = ranOut(d.Errors)
 	verdict := check.Judge(evidence)
