@@ -4,12 +4,9 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
-
-const tooMany = syscall.EMFILE
 
 func TestFindCgroup(t *testing.T) {
 	const v1 = "32 31 0:29 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n" +

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 	"testing/synctest"
@@ -374,4 +375,4 @@ func TestHere(t *testing.T) {
 	}
 }
 
-func errTooMany() error { return errors.Join(fs.ErrInvalid, tooMany) }
+func errTooMany() error { return errors.Join(fs.ErrInvalid, syscall.EMFILE) }
