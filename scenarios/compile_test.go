@@ -172,6 +172,9 @@ steps:
   - all: [{invoke: world}]
   - limit: 1
     any: [{invoke: world}, {invoke: world}]
+  - each: "${{ [1, 2] }}"
+    limit: 2
+    all_settled: [{invoke: world}]
 `, Options{}).Plan
 	want := []engine.SeriesKey{
 		{Step: "hello", Function: "hello", Method: "http-api"},
@@ -189,7 +192,7 @@ steps:
 		names = append(names, g.Step)
 		asked = append(asked, g.Asked)
 	}
-	if !slices.Equal(names, []string{"all#1", "fast", "all#2", "any#1"}) || !slices.Equal(asked, []int{3, 2, 1, 1}) {
+	if !slices.Equal(names, []string{"all#1", "fast", "all#2", "any#1", "all_settled#1"}) || !slices.Equal(asked, []int{3, 2, 1, 1, 0}) {
 		t.Errorf("groups %v, asked %v", names, asked)
 	}
 	first, second := p.Steps[0].Invoke, p.Steps[1].Group.Members[0].Invoke
@@ -210,8 +213,8 @@ steps:
 		}
 	}
 	walk(p.Steps)
-	if len(ids) != 13 {
-		t.Errorf("%d steps, want 13", len(ids))
+	if len(ids) != 15 {
+		t.Errorf("%d steps, want 15", len(ids))
 	}
 }
 
@@ -259,6 +262,23 @@ steps:
 	}
 	if got := c.Mask("curl -H 'Authorization: Bearer sk-12345'"); strings.Contains(got, "12345") || !strings.Contains(got, auth.Mask) {
 		t.Errorf("masked: %s", got)
+	}
+}
+
+// TestHeadersThatShowNoSecret holds that a value which came from a credential
+// is never shown, whatever the header is called.
+func TestHeadersThatShowNoSecret(t *testing.T) {
+	c := mustLoad(t, `
+target:
+  env: my-env
+  headers: {X-Key: "k=${KEY}", X-Plain: a, Cookie: "a=b; s=${KEY}"}
+  auth: {api_key: "${KEY}"}
+steps: [{invoke: hello}]
+`, Options{NoLoad: true, Env: environ(map[string]string{"KEY": "sk-12345"})})
+	for _, h := range c.Plan.Steps[0].Invoke.Header {
+		if want := h.Name != "X-Plain"; h.Secret != want {
+			t.Errorf("%s: Secret = %v, want %v", h.Name, h.Secret, want)
+		}
 	}
 }
 

@@ -17,13 +17,14 @@ func only(t *testing.T, step string, o Options) *engine.Invoke {
 
 func TestBodies(t *testing.T) {
 	scope := &engine.Scope{Seed: 1, Iteration: 4, Row: map[string]any{"id": "u1", "n": int64(3)}, Step: 9}
-	env := environ(map[string]string{"NAME": "Ada", "N": "5", "EVIL": "${{ row.id }}", "HALF": "$", "REST": "{{ row.id }}", "QUOTE": "a\": 1, \"b"})
+	env := environ(map[string]string{"NAME": "Ada", "N": "5", "EVIL": "${{ row.id }}", "EMPTY": "", "HALF": "$", "REST": "{{ row.id }}", "QUOTE": "a\": 1, \"b"})
 	tests := []struct{ name, data, want string }{
 		{"keys keep their order", "{z: 1, a: 2, m: {y: 1, b: 2}}", `{"z":1,"a":2,"m":{"y":1,"b":2}}`},
 		{"values keep their types", `{i: 1, f: 1.5, e: 1e3, t: true, n: null, s: "1", d: 2026-01-01}`, `{"i":1,"f":1.5,"e":1000,"t":true,"n":null,"s":"1","d":"2026-01-01"}`},
 		{"large integers stay exact", "{a: 9223372036854775807, b: 18446744073709551615, c: 123456789012345678901234567890}", `{"a":9223372036854775807,"b":18446744073709551615,"c":123456789012345678901234567890}`},
 		{"one expression keeps its type", `{a: "${{ row.n }}", b: "n${{ row.n }}"}`, `{"a":3,"b":"n3"}`},
 		{"a variable is a text", `{a: "${N}", b: "hi ${NAME}", c: "${NOPE:-x}"}`, `{"a":"5","b":"hi Ada","c":"x"}`},
+		{"a default stands for an empty variable, too", `{a: "${EMPTY:-x}", b: "${EMPTY}", c: "${EMPTY:-}"}`, `{"a":"x","b":"","c":""}`},
 		{"a variable never becomes an expression", `{a: "${EVIL}", b: "${HALF}${REST}", c: "x${EVIL}y"}`, `{"a":"${{ row.id }}","b":"${{ row.id }}","c":"x${{ row.id }}y"}`},
 		{"a variable never changes the structure", `{a: "${QUOTE}"}`, `{"a":"a\": 1, \"b"}`},
 		{"an escape stands for itself", `{a: "$${NAME}", b: "$${{ x }}", c: "$5 {x}"}`, `{"a":"${NAME}","b":"${{ x }}","c":"$5 {x}"}`},

@@ -128,6 +128,19 @@ func TestFlagsOverFile(t *testing.T) {
 	if c.Plan.Load.Crowd.Peak() != 4 || c.Plan.Load.Arrivals != nil {
 		t.Errorf("--workers over a rate: %+v", c.Plan.Load)
 	}
+	c = mustLoad(t, emulated+"steps: [{invoke: hello}]", Options{NoLoad: true, Flags: Flags{Endpoint: "https://example.com"}})
+	if c.Emulator != nil || c.Plan.Steps[0].Invoke.Target.Endpoint != "https://example.com" {
+		t.Error("--endpoint leaves the emulator in place")
+	}
+	c = mustLoad(t, emulated+"steps: [{invoke: hello}]", Options{NoLoad: true, Flags: Flags{Env: "my-env"},
+		Set: []string{"target.auth.api_key=${KEY}"}, Env: environ(map[string]string{"KEY": "sk"})})
+	if c.Emulator != nil || c.Plan.Steps[0].Invoke.Target.Env != "my-env" {
+		t.Error("--env leaves the emulator in place")
+	}
+	c = mustLoad(t, "target: {headers: {X-Trace: a}, emulator: {functions: {hello: {}}}}\nsteps: [{invoke: hello}]", Options{NoLoad: true, Flags: Flags{Headers: []string{"x-trace: b"}}})
+	if h := c.Scenario.Target.Headers; len(h) != 1 || h[0].Value != "b" {
+		t.Errorf("-H beside a header of that name: %v", h)
+	}
 	body := "{}"
 	for name, tt := range map[string]struct {
 		flags Flags
