@@ -107,6 +107,9 @@ func wrap(words []string, between string, wide int) []string {
 	return lines
 }
 
+// voidRun is the verdict on a measurement that answers nothing.
+const voidRun = "invalid"
+
 func (p *page) verdict() {
 	d := p.d
 	verdict, color := "NOT JUDGED", yellow
@@ -115,7 +118,7 @@ func (p *page) verdict() {
 		verdict, color = "VALID", green
 	case "degraded":
 		verdict = "DEGRADED"
-	case "invalid":
+	case voidRun:
 		verdict, color = "INVALID", red
 	}
 	words := []string{clean(cmp.Or(d.Name, "a run without a name"))}
@@ -126,7 +129,11 @@ func (p *page) verdict() {
 				held++
 			}
 		}
-		words = append(words, fmt.Sprintf("%d of %s held", held, plural(int64(n), "threshold")))
+		told := fmt.Sprintf("%d of %s held", held, plural(int64(n), "threshold"))
+		if d.Validity.Verdict == voidRun {
+			told = plural(int64(n), "threshold") + " void"
+		}
+		words = append(words, told)
 	}
 	if d.ExitCode != 0 {
 		words = append(words, fmt.Sprintf("exit code %d", d.ExitCode))
@@ -220,7 +227,10 @@ func (p *page) thresholds() {
 			break
 		}
 		mark := p.paint(green, "held  ")
-		if !t.OK {
+		switch {
+		case p.d.Validity.Verdict == voidRun: // none can pass, whatever its value
+			mark = p.paint(red, "void  ")
+		case !t.OK:
 			mark = p.paint(red, "FAILED")
 		}
 		lines = append(lines, mark+"  "+left(fit(clean(t.Source), wide), wide)+"  "+observed(t))

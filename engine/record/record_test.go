@@ -202,8 +202,8 @@ func TestNothingIsLostUnderLoad(t *testing.T) {
 func TestViews(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		window := NewWindow(2)
-		r, err := Create(Options{Plan: examplePlan(), Start: start, OnSecond: window.Add,
+		var seconds []*Second
+		r, err := Create(Options{Plan: examplePlan(), Start: start, OnSecond: func(s *Second) { seconds = append(seconds, s) },
 			Tally: func() engine.Tally { return engine.Tally{Active: time.Since(start)} }})
 		if err != nil {
 			t.Fatal(err)
@@ -243,12 +243,12 @@ func TestViews(t *testing.T) {
 			{"a step by name", totals, "getUser", All, Response, 10, 4000},
 			{"a client timeout is in at the time it took", totals, "", Failure, Response, 1, 10_000},
 			{"the failed are not in ok", totals, "", Success, Service, 10, 4000},
-			{"a window has its last seconds only", window, "", Success, Response, 4, 4000},
+			{"a second has its own results only", seconds[3], "", Success, Response, 4, 4000},
 			{"a group's time to settle", totals, "all#1", All, Settle, 2, 3},
 			{"a group's response is its time to settle", totals, "all#1", All, Response, 2, 3},
 			{"fulfilled groups", totals, "all#1", Success, Makespan, 1, 4},
 			{"groups together", totals, "", All, First, 2, 1},
-			{"a window knows groups", window, "all#1", Failure, Settle, 1, 1},
+			{"a second knows groups", seconds[4], "all#1", Failure, Settle, 1, 1},
 			{"phases", totals, "getUser", All, FirstByte, 10, 3999},
 			{"a phase that never happened", totals, "getUser", All, DNS, 0, 0},
 			{"no such step", totals, "nobody", All, Response, 0, 0},
@@ -279,8 +279,8 @@ func TestViews(t *testing.T) {
 		if got := totals.Active(); got != 4500*ms {
 			t.Errorf("Active = %v, want 4.5s", got)
 		}
-		if got := window.Active(); got != 1500*ms {
-			t.Errorf("Active of the window = %v, want 1.5s: a whole second and a half", got)
+		if got := seconds[3].Active() + seconds[4].Active(); got != 1500*ms {
+			t.Errorf("the last two seconds were active for %v, want 1.5s: a whole second and a half", got)
 		}
 	})
 }

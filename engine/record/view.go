@@ -94,7 +94,7 @@ func (c Counts) Failed() int64 {
 	return n
 }
 
-// A View is what a threshold looks at: the whole run, or a window of it. What
+// A View is what a threshold looks at: the whole run, or a second of it. What
 // was due in the warm-up is not in it.
 type View interface {
 	// Hist returns the times of a step or group in µs; "" is all steps (or, for
@@ -136,57 +136,3 @@ func (s *Second) Counts(step string) (Counts, bool) { return s.shape.counts([]*s
 
 // Active implements View for this second alone.
 func (s *Second) Active() time.Duration { return s.active }
-
-// A Window is a view of the last seconds of a run. It is not safe for
-// concurrent use.
-type Window struct {
-	size    int
-	seconds []*Second
-}
-
-// NewWindow returns a window of the last n seconds, at least 1.
-func NewWindow(n int) *Window { return &Window{size: max(1, n)} }
-
-// Add puts s at the window's end, and lets go of what has become too old.
-func (w *Window) Add(s *Second) {
-	if len(w.seconds) >= w.size {
-		w.seconds = append(w.seconds[:0], w.seconds[len(w.seconds)-w.size+1:]...)
-	}
-	w.seconds = append(w.seconds, s)
-}
-
-// Full reports whether the window has as many seconds as it can hold.
-func (w *Window) Full() bool { return len(w.seconds) >= w.size }
-
-func (w *Window) sets() []*set {
-	all := make([]*set, len(w.seconds))
-	for i, s := range w.seconds {
-		all[i] = s.set
-	}
-	return all
-}
-
-// Hist implements View.
-func (w *Window) Hist(step string, c Class, m Measure) *Hist {
-	if len(w.seconds) == 0 {
-		return nil
-	}
-	return w.seconds[0].shape.hist(w.sets(), step, c, m)
-}
-
-// Counts implements View. Before the first second it knows no steps.
-func (w *Window) Counts(step string) (Counts, bool) {
-	if len(w.seconds) == 0 {
-		return Counts{}, false
-	}
-	return w.seconds[0].shape.counts(w.sets(), step)
-}
-
-// Active implements View.
-func (w *Window) Active() time.Duration {
-	var d time.Duration
-	for _, s := range w.seconds {
-		d += s.active
-	}
-	return d
-}
