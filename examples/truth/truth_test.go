@@ -8,6 +8,7 @@ package truth
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -15,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -366,8 +368,6 @@ func TestMemory(t *testing.T) {
 			if !ok {
 				return
 			}
-			lines, _ := os.ReadFile(e.truth + ".count")
-			_ = lines
 			if done := requestsSoFar(e.truth); done <= invocations/10 {
 				early = max(early, rss)
 			} else {
@@ -426,16 +426,19 @@ thresholds: ["failed < 50%%"]
 	tests := []struct {
 		name, load, verdict, reason string
 		exit                        int
-		busy                        int // busy loops beside it
+		busy                        int    // busy loops beside it
+		function                    string // "" takes about 20 ms
 	}{
-		{"all is well", "{rate: 100/s, for: 5s}", "valid", "", 0, 0},
-		{"max_in_flight far too low", "{rate: 100/s, for: 5s, max_in_flight: 1}", "invalid", "max_in_flight", 111, 0},
-		{"max_in_flight a little low", "{rate: 100/s, for: 10s, max_in_flight: 3, when_busy: wait}", "degraded", "max_in_flight", 0, 0},
-		{"too little CPU", "{rate: 1000/s, for: 10s}", "invalid", "late", 111, 16},
+		{"all is well", "{rate: 100/s, for: 5s}", "valid", "", 0, 0, ""},
+		{"max_in_flight far too low", "{rate: 100/s, for: 5s, max_in_flight: 1}", "invalid", "max_in_flight", 111, 0, ""},
+		// Ten are under way after half of a stall: for a twentieth of the time.
+		{"max_in_flight a little low", "{rate: 100/s, for: 10s, max_in_flight: 10, when_busy: wait}", "degraded", "max_in_flight", 0, 0,
+			"{latency: 1ms, stall: {every: 2s, for: 200ms}}"},
+		{"a busy loop on each core", "{rate: 9000/s, for: 10s}", "invalid", "other programs", 111, runtime.NumCPU(), ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			e := emulate(t, `target: {emulator: {functions: {hello: {latency: {p50: 20ms, p99: 32ms}}}}}`)
+			e := emulate(t, fmt.Sprintf(`target: {emulator: {functions: {hello: %s}}}`, cmp.Or(tt.function, "{latency: {p50: 20ms, p99: 32ms}}")))
 			for range tt.busy {
 				loop := exec.Command("sh", "-c", "while :; do :; done")
 				if err := loop.Start(); err != nil {
