@@ -224,10 +224,49 @@ load: %s
 steps: [{invoke: hello, data: {n: "${{ iteration }}"}}]
 `
 
-func within(t *testing.T, what string, got, want, share, slack int64) {
+// A comparison collects what does not agree. Machines are shared: where times
+// disagree, the comparison is made again, a few times; where counts do, never.
+type comparison struct {
+	*testing.T
+	wrong []string
+}
+
+const tries = 4
+
+func compare(t *testing.T, once func(c *comparison)) {
 	t.Helper()
+	for n := 1; ; n++ {
+		c := &comparison{T: t}
+		once(c)
+		if len(c.wrong) == 0 || t.Failed() {
+			return
+		}
+		for _, w := range c.wrong {
+			if n == tries {
+				t.Error(w)
+			} else {
+				t.Logf("try %d of %d: %s", n, tries, w)
+			}
+		}
+		if n == tries {
+			return
+		}
+	}
+}
+
+func repeated(once func(c *comparison)) func(*testing.T) {
+	return func(t *testing.T) { compare(t, once) }
+}
+
+func (c *comparison) wrongf(format string, args ...any) {
+	c.wrong = append(c.wrong, fmt.Sprintf(format, args...))
+}
+
+// within holds a time in µs to the truth: at most a share of it in per cent,
+// or slack, away.
+func (c *comparison) within(what string, got, want, share, slack int64) {
 	if d := got - want; max(d, -d) > max(want*share/100, slack) {
-		t.Errorf("%s is %d µs, the truth is %d µs: more than %d %% and %d µs apart", what, got, want, share, slack)
+		c.wrongf("%s is %d µs, the truth is %d µs: more than %d %% and %d µs apart", what, got, want, share, slack)
 	}
 }
 
@@ -240,24 +279,26 @@ func same(t *testing.T, what string, got, want int64) {
 
 // Constant 20 ms at 200/s for 20 s: nothing lost, nothing twice, and service
 // times are the emulator's plus the way there and back.
-func TestConstant(t *testing.T) {
+func TestConstant(t *testing.T) { compare(t, constant) }
+
+func constant(t *comparison) {
 	// The way there and back, measured: how much longer a call of a function
 	// that answers at once takes here than the emulator itself says.
-	way := wayCost(t)
-	e := emulate(t, `target: {emulator: {functions: {hello: {latency: 20ms}}}}`)
-	r, _ := run(t, fmt.Sprintf(load, e.url, "{rate: 200/s, for: 20s}"), nil)
+	way := wayCost(t.T)
+	e := emulate(t.T, `target: {emulator: {functions: {hello: {latency: 20ms}}}}`)
+	r, _ := run(t.T, fmt.Sprintf(load, e.url, "{rate: 200/s, for: 20s}"), nil)
 	var service []int64
 	ids := map[string]int{}
 	e.end(r.Started, func(q request) { service = append(service, q.Service); ids[q.RequestID]++ })
 	truth := tell(service)
 	t.Logf("reported %v", r.Total.Service.All)
 	t.Logf("emulator %v, and the way costs %v", truth, way)
-	same(t, "due", r.Load.Due, 4000)
-	same(t, "reported against the emulator's count", r.Total.Count, truth.Count)
-	same(t, "reported", r.Total.Count, 4000)
-	same(t, "ok", r.Total.Outcomes["ok"], 4000)
-	within(t, "service p50", r.Total.Service.All.P50, truth.P50+way.P50, 0, 1000)
-	within(t, "service p99", r.Total.Service.All.P99, truth.P99+way.P99, 0, 1000)
+	same(t.T, "due", r.Load.Due, 4000)
+	same(t.T, "reported against the emulator's count", r.Total.Count, truth.Count)
+	same(t.T, "reported", r.Total.Count, 4000)
+	same(t.T, "ok", r.Total.Outcomes["ok"], 4000)
+	t.within("service p50", r.Total.Service.All.P50, truth.P50+way.P50, 0, 1000)
+	t.within("service p99", r.Total.Service.All.P99, truth.P99+way.P99, 0, 1000)
 	if r.Validity.Verdict != "valid" {
 		t.Logf("the verdict is %s: %v", r.Validity.Verdict, r.Validity.Reasons)
 	}
@@ -285,15 +326,15 @@ func TestStall(t *testing.T) {
 		{"held back here", "{rate: 500/s, for: 30s, max_in_flight: 50, when_busy: wait}", true},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			e := emulate(t, `target: {emulator: {functions: {hello: {latency: 1ms, stall: {every: 5s, for: 1s}}}}}`)
-			r, _ := run(t, fmt.Sprintf(load, e.url, tt.load), nil)
+		t.Run(tt.name, repeated(func(t *comparison) {
+			e := emulate(t.T, `target: {emulator: {functions: {hello: {latency: 1ms, stall: {every: 5s, for: 1s}}}}}`)
+			r, _ := run(t.T, fmt.Sprintf(load, e.url, tt.load), nil)
 			var requests []request
 			e.end(r.Started, func(q request) { requests = append(requests, q) })
 			slices.SortFunc(requests, func(a, b request) int { return int(a.Arrival - b.Arrival) })
-			same(t, "arrivals", int64(len(requests)), 500*30)
-			same(t, "due", r.Load.Due, 500*30)
-			same(t, "reported", r.Total.Count, 500*30)
+			same(t.T, "arrivals", int64(len(requests)), 500*30)
+			same(t.T, "due", r.Load.Due, 500*30)
+			same(t.T, "reported", r.Total.Count, 500*30)
 			var response []int64
 			for k, q := range requests {
 				due := int64(k) * int64(time.Second) / 500
@@ -303,14 +344,14 @@ func TestStall(t *testing.T) {
 			t.Logf("reported response %v", got)
 			t.Logf("truth             %v", truth)
 			t.Logf("reported service  %v", r.Total.Service.All)
-			within(t, "response p50", got.P50, truth.P50, 2, 2000)
-			within(t, "response p90", got.P90, truth.P90, 2, 2000)
-			within(t, "response p99", got.P99, truth.P99, 2, 2000)
-			within(t, "response max", got.Max, truth.Max, 2, 2000)
+			t.within("response p50", got.P50, truth.P50, 2, 2000)
+			t.within("response p90", got.P90, truth.P90, 2, 2000)
+			t.within("response p99", got.P99, truth.P99, 2, 2000)
+			t.within("response max", got.Max, truth.Max, 2, 2000)
 			if gap := got.P90 - r.Total.Service.All.P90; (gap > 100_000) != tt.differ {
-				t.Errorf("response and service are %d µs apart at p90", gap)
+				t.wrongf("response and service are %d µs apart at p90", gap)
 			}
-		})
+		}))
 	}
 }
 
@@ -318,9 +359,9 @@ func TestStall(t *testing.T) {
 // evenly as asked, and as late as reported.
 func TestArrivals(t *testing.T) {
 	for _, rate := range []int64{1000, 4000} {
-		t.Run(strconv.FormatInt(rate, 10), func(t *testing.T) {
-			e := emulate(t, `target: {emulator: {functions: {hello: {latency: 1ms}}}}`)
-			r, _ := run(t, fmt.Sprintf(load, e.url, fmt.Sprintf("{rate: %d/s, for: 20s}", rate)), nil)
+		t.Run(strconv.FormatInt(rate, 10), repeated(func(t *comparison) {
+			e := emulate(t.T, `target: {emulator: {functions: {hello: {latency: 1ms}}}}`)
+			r, _ := run(t.T, fmt.Sprintf(load, e.url, fmt.Sprintf("{rate: %d/s, for: 20s}", rate)), nil)
 			var arrivals []int64
 			e.end(r.Started, func(q request) { arrivals = append(arrivals, q.Arrival) })
 			slices.Sort(arrivals)
@@ -336,7 +377,7 @@ func TestArrivals(t *testing.T) {
 				busiest = max(busiest, j-i)
 			}
 			if ratio := float64(busiest) / (float64(rate) / 10); ratio > 1.5 {
-				t.Errorf("the busiest 100 ms have %d arrivals, %.2f times the rate", busiest, ratio)
+				t.wrongf("the busiest 100 ms have %d arrivals, %.2f times the rate", busiest, ratio)
 			}
 			var late []int64
 			for k, a := range arrivals {
@@ -347,9 +388,9 @@ func TestArrivals(t *testing.T) {
 			t.Logf("by the log        %v; busiest 100 ms: %.2f of the rate", truth, float64(busiest)/(float64(rate)/10))
 			// The log's times have the way to the emulator in them: the request
 			// is written, sent, read and parsed before it has arrived.
-			within(t, "lateness p50", r.Load.Lateness.P50, truth.P50, 0, 500)
-			within(t, "lateness p99", r.Load.Lateness.P99, truth.P99, 25, 1500)
-		})
+			t.within("lateness p50", r.Load.Lateness.P50, truth.P50, 0, 500)
+			t.within("lateness p99", r.Load.Lateness.P99, truth.P99, 25, 1500)
+		}))
 	}
 }
 
@@ -437,8 +478,8 @@ thresholds: ["failed < 50%%"]
 		{"a busy loop on each core", "{rate: 9000/s, for: 10s}", "invalid", "other programs", 111, runtime.NumCPU(), ""},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			e := emulate(t, fmt.Sprintf(`target: {emulator: {functions: {hello: %s}}}`, cmp.Or(tt.function, "{latency: {p50: 20ms, p99: 32ms}}")))
+		t.Run(tt.name, repeated(func(t *comparison) {
+			e := emulate(t.T, fmt.Sprintf(`target: {emulator: {functions: {hello: %s}}}`, cmp.Or(tt.function, "{latency: {p50: 20ms, p99: 32ms}}")))
 			for range tt.busy {
 				loop := exec.Command("sh", "-c", "while :; do :; done")
 				if err := loop.Start(); err != nil {
@@ -446,16 +487,16 @@ thresholds: ["failed < 50%%"]
 				}
 				defer func() { _ = loop.Process.Kill(); _ = loop.Wait() }()
 			}
-			r, _ := run(t, scenario(e.url, tt.load), nil)
+			r, _ := run(t.T, scenario(e.url, tt.load), nil)
 			reasons := strings.Join(r.Validity.Reasons, "\n")
 			if r.Validity.Verdict != tt.verdict || r.ExitCode != tt.exit || !strings.Contains(reasons, tt.reason) {
-				t.Errorf("%s with exit code %d, want %s with %d for %q; reasons:\n%s", r.Validity.Verdict, r.ExitCode, tt.verdict, tt.exit, tt.reason, reasons)
+				t.wrongf("%s with exit code %d, want %s with %d for %q; reasons:\n%s", r.Validity.Verdict, r.ExitCode, tt.verdict, tt.exit, tt.reason, reasons)
 			}
 			for _, th := range r.Thresholds {
-				if th.OK != (tt.verdict != "invalid") {
+				if th.OK != (r.Validity.Verdict != "invalid") {
 					t.Errorf("threshold %s: ok=%v on a run that is %s", th.Source, th.OK, r.Validity.Verdict)
 				}
 			}
-		})
+		}))
 	}
 }
