@@ -44,7 +44,7 @@ func (p *pass) group(ctx context.Context, g *Group, s Scope, m moment, outer *wi
 		}
 		saved, end, err := p.do(ctx, f.step, f.scope, at, w)
 		f.end = end
-		if f.step.Continue {
+		if f.step.Continue && ctx.Err() == nil {
 			err = nil
 		}
 		return memberEnd{saved, end}, err
@@ -66,10 +66,13 @@ func (p *pass) group(ctx context.Context, g *Group, s Scope, m moment, outer *wi
 					}
 				}
 				why = err
+				if why == nil && g.Kind == group.AllSettled && ctx.Err() != nil {
+					why = unsettled(all) // not settled, but cut short
+				}
 				close(settled)
 			})
-		if why != nil && ctx.Err() != nil {
-			return // cut short: its numbers would be of the cut, and its iteration is counted as such
+		if ctx.Err() != nil {
+			return // cut short: its numbers would be of the cut
 		}
 		r := GroupResult{Group: g, Scope: &s, Warmup: p.warm, OK: why == nil, Due: m.due, Settled: end, OnTheWire: w.most()}
 		r.measure(members)
@@ -77,6 +80,17 @@ func (p *pass) group(ctx context.Context, g *Group, s Scope, m moment, outer *wi
 	})
 	<-settled
 	return saved, end, why
+}
+
+// unsettled returns the first error of members that ended when their time was
+// up; nil if all were fulfilled.
+func unsettled(all []group.Settled[memberEnd]) error {
+	for i := range all {
+		if all[i].Err != nil {
+			return all[i].Err
+		}
+	}
+	return nil
 }
 
 // fire lists the members of this iteration: each for every item, without those

@@ -95,10 +95,12 @@ func (p *pass) steps(ctx context.Context, steps []Step, s Scope, m moment, w *wi
 			s.Vars = with(s.Vars, fresh)
 			saved = with(saved, fresh)
 		}
-		if err != nil && !steps[i].Continue {
+		if err != nil && (!steps[i].Continue || ctx.Err() != nil) {
 			return saved, end, err
 		}
-		m = moment{due: end}
+		if end != m.due { // a step that did nothing leaves the wait to the next
+			m = moment{due: end}
+		}
 	}
 	return saved, end, nil
 }
@@ -145,7 +147,7 @@ func (p *pass) do(ctx context.Context, st *Step, s Scope, m moment, w *wire) (sa
 	case st.Group != nil:
 		return p.group(ctx, st.Group, s, m, w)
 	case st.Pause != nil:
-		end, err := p.pause(ctx, st.Pause, &s, m.due)
+		end, err := p.pause(ctx, st.Pause, &s, m.due+m.held)
 		return nil, end, err
 	case st.Pick != nil:
 		return p.steps(ctx, pick(st.Pick, &s).Steps, s, m, w)
@@ -154,7 +156,7 @@ func (p *pass) do(ctx context.Context, st *Step, s Scope, m moment, w *wire) (sa
 	}
 }
 
-// pause lets its time go by. Its end is when that time is over, not when the
+// pause lets its time go by, from when the step was due and might begin. Its end is when that time is over, not when the
 // clock woke us: what we oversleep is our lateness.
 func (p *pass) pause(ctx context.Context, pa *Pause, s *Scope, from time.Duration) (time.Duration, error) {
 	d := pa.Min

@@ -235,6 +235,91 @@ func TestGroupCutShort(t *testing.T) {
 	})
 }
 
+// An iteration that the run's end cut short is no finished one, whatever its
+// steps do with a failure; neither has a group in it a result.
+func TestCutShortWhateverTheSteps(t *testing.T) {
+	carryOn := call("slow", "ok 1m")
+	carryOn.Continue = true
+	inGroup := all(group.All, carryOn, call("fast", "ok 1ms"))
+	for name, steps := range map[string][]engine.Step{
+		"all_settled":                    {all(group.AllSettled, call("slow", "ok 1m"), call("fast", "ok 1ms"))},
+		"all_settled in a sequence":      {all(group.All, engine.Step{Sequence: []engine.Step{all(group.AllSettled, call("slow", "ok 1m"))}})},
+		"continue":                       {carryOn},
+		"continue in a group":            {inGroup},
+		"all_settled that has a failure": {all(group.AllSettled, call("bad", "throttled 1ms"), call("slow", "ok 1m"))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := &engine.Plan{Load: open(pace.Constant(1, time.Second), engine.Load{GracefulStop: time.Second}), Steps: steps}
+				b, tally, _ := fire(t, p, nil)
+				if tally.Canceled != 1 || tally.Finished != 0 || len(b.groups) != 0 {
+					t.Errorf("%+v with %d groups recorded; want one canceled and no group", tally, len(b.groups))
+				}
+				if it := b.iterations[0]; !it.Canceled || !it.Failed {
+					t.Errorf("%+v, want it canceled", it)
+				}
+			})
+		})
+	}
+}
+
+// A race that is won is over, and so is its iteration; but when its losers are
+// cut short, nobody knows when the last one would have ended.
+func TestLosersCutShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &engine.Plan{Load: open(pace.Constant(1, time.Second), engine.Load{GracefulStop: time.Second}),
+			Steps: []engine.Step{all(group.Race, call("slow", "ok 1m"), call("fast", "ok 1ms"))}}
+		b, tally, _ := fire(t, p, nil)
+		if tally.Finished != 1 || tally.Canceled != 0 || len(b.groups) != 0 {
+			t.Errorf("%+v with groups %+v; want one finished and no group", tally, b.groups)
+		}
+	})
+}
+
+// A wait that the scenario asked for is no lateness of ours, though the first
+// step is none that invokes.
+func TestHeldBeforeTheFirstInvocation(t *testing.T) {
+	never := call("never", "ok 1ms")
+	never.When = func(*engine.Scope) (bool, error) { return false, nil }
+	empty := engine.Step{Group: &engine.Group{Kind: group.All, Members: []engine.Step{never}}}
+	for name, first := range map[string]engine.Step{
+		"a pause":                   {Pause: &engine.Pause{Min: 10 * ms, Max: 10 * ms}},
+		"a step that is not wanted": never,
+		"a group of nobody":         empty,
+		"an empty sequence":         {Sequence: []engine.Step{never}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := &engine.Plan{Load: open(pace.Constant(100, 100*ms), engine.Load{MaxInFlight: 1, WaitWhenBusy: true}),
+					Steps: []engine.Step{first, call("f", "ok 90ms")}}
+				b, _, _ := fire(t, p, nil)
+				for _, n := range b.invocations {
+					if n.late != 0 {
+						t.Errorf("iteration %d: %v late", n.n, n.late)
+					}
+				}
+				for _, it := range b.iterations {
+					if it.Lateness != 0 || first.Pause != nil && it.End-it.Start < 100*ms {
+						t.Errorf("%+v, want none late, and every pause to last", it)
+					}
+				}
+			})
+		})
+		t.Run(name+" under a limit", func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				member := engine.Step{Sequence: []engine.Step{first, call("f", "ok 90ms")}}
+				g := all(group.All, member, member)
+				g.Group.Limit = 1
+				p := &engine.Plan{Load: open(pace.Constant(1, time.Second), engine.Load{}), Steps: []engine.Step{g}}
+				b, _, _ := fire(t, p, nil)
+				if late := b.iterations[0].Lateness; late != 0 {
+					t.Errorf("%v late, want the limit to answer for it", late)
+				}
+			})
+		})
+	}
+}
+
 // Losers are load: the iteration keeps its place until they have ended.
 func TestLosersKeepThePlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
