@@ -85,7 +85,6 @@ func run(args []string, p *runner.Process) int {
 		return code
 	}
 	p.Quiet, p.Verbose = c.Quiet, c.Verbose
-	p.Args = args
 
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
@@ -93,7 +92,7 @@ func run(args []string, p *runner.Process) int {
 	p.Stop = stop
 	defer listen(p, stop, cancel)()
 
-	err := parsed.Run(p, &contextArg{ctx})
+	err := parsed.Run(p, &contextArg{ctx}, given(parsed))
 	var coded runner.ExitError
 	switch {
 	case err == nil:
@@ -109,6 +108,24 @@ func run(args []string, p *runner.Process) int {
 // contextArg carries the context to a command's Run: kong binds by concrete
 // type, and a context is an interface.
 type contextArg struct{ context.Context } //nolint:containedctx // it lives as long as the call
+
+// flags are what was given on the command line, or for it in the environment.
+type flags map[string]any
+
+func given(parsed *kong.Context) flags {
+	given := flags{}
+	for _, f := range parsed.Flags() {
+		if !f.Set {
+			continue
+		}
+		value := parsed.FlagValue(f)
+		if s, ok := value.(*string); ok {
+			value = *s
+		}
+		given[f.Name] = value
+	}
+	return given
+}
 
 // parse reads the command line. Without a command to run, parsed is nil.
 func parse(c *commandLine, args []string, p *runner.Process) (code int, parsed *kong.Context) {
@@ -274,7 +291,7 @@ type runCmd struct {
 	Format []string `placeholder:"KIND[=FILE]" sep:"none" env:"VOLLEY_FORMAT" help:"What to print or write at the end: text, json. (repeatable)"`
 }
 
-func (c *runCmd) Run(p *runner.Process, ctx *contextArg) error {
+func (c *runCmd) Run(p *runner.Process, ctx *contextArg, given flags) error {
 	formats, err := runner.ParseFormats(c.Format)
 	if err != nil {
 		return wrongCommandLine(err)
@@ -291,7 +308,7 @@ func (c *runCmd) Run(p *runner.Process, ctx *contextArg) error {
 	if err != nil {
 		return err
 	}
-	return p.Run(ctx, compiled, runner.RunOptions{Source: s, Out: c.Out, Formats: formats})
+	return p.Run(ctx, compiled, runner.RunOptions{Source: s, Out: c.Out, Formats: formats, Given: given})
 }
 
 type invokeCmd struct {
@@ -327,8 +344,7 @@ func (c *validateCmd) Run(p *runner.Process) error {
 			return err
 		}
 		if err := p.Validate(s, c.Plan); err != nil {
-			var coded runner.ExitError
-			if errors.As(err, &coded) {
+			if coded, ok := errors.AsType[runner.ExitError](err); ok {
 				err, code = coded.Err, coded.Code
 			}
 			errs = append(errs, err)

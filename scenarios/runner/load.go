@@ -78,8 +78,8 @@ func (p *Process) environment(pairs []string) (func(string) (string, bool), erro
 	for _, pair := range pairs {
 		name, value, ok := strings.Cut(pair, "=")
 		if !ok || name == "" {
-			// The pair may hold a secret: only its name is repeated.
-			return nil, Hinted(fmt.Errorf("-e %s: this is not NAME=VALUE", name), "write -e NAME=VALUE, such as -e TCB_ENV_ID=my-env")
+			// It may be a secret, so it is not repeated.
+			return nil, Hinted(errors.New("-e: this is not NAME=VALUE (what was found is not shown)"), "write -e NAME=VALUE, such as -e TCB_ENV_ID=my-env")
 		}
 		said[name] = value
 	}

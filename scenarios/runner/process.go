@@ -14,11 +14,10 @@ import (
 
 // A Process is what commands touch of the process they run in.
 type Process struct {
-	In   io.Reader
-	Out  io.Writer // results
-	Err  *Console  // all else
-	Env  func(name string) (string, bool)
-	Args []string // the command line, without the program's name
+	In  io.Reader
+	Out io.Writer // results
+	Err *Console  // all else
+	Env func(name string) (string, bool)
 
 	Bars   bool       // Err is a terminal that may be drawn on
 	Colour bool       // Out is a terminal that wants colour

@@ -29,7 +29,7 @@ type RunOptions struct {
 	Source
 	Out     string         // run folder; "" makes one under runs/
 	Formats []Format       // what to tell at the end
-	Given   map[string]any // the flags as given, secrets masked, for run.json
+	Given   map[string]any // the flags as given, by name: strings, lists of them, bools
 }
 
 // ahead is how long before its first iteration a run begins, so that opening
@@ -126,7 +126,7 @@ func (p *Process) open(ctx context.Context, c *scenarios.Compiled, o RunOptions)
 		return s, err
 	}
 	return s, record.WriteInfo(s.dir, record.RunInfo{
-		Kind: "run", Name: s.plan.Name, Started: now, Seed: s.plan.Seed, Flags: o.Given,
+		Kind: "run", Name: s.plan.Name, Started: now, Seed: s.plan.Seed, Flags: masked(o.Given, c.Mask),
 		Tool: p.tool(), Machine: self.Describe(), Fingerprints: prints,
 	})
 }
