@@ -129,9 +129,11 @@ func (p *Progress) Stop() {
 // be called until Stop, and after it, too.
 func (p *Progress) Write(text []byte) (int, error) {
 	if p.bars != nil {
-		n, err := p.bars.Write(text)
+		// A terminal that shows ^C has moved the cursor, and the bar is cleared
+		// from there on only: what is left of it has to be written over.
+		n, err := p.bars.Write(append([]byte{'\r'}, text...))
 		if !errors.Is(err, mpb.ErrDone) {
-			return n, err
+			return max(0, n-1), err
 		}
 	}
 	p.mu.Lock()

@@ -207,8 +207,8 @@ func TestWrite(t *testing.T) {
 			if first < 0 || second < first || done < second || !strings.HasSuffix(got, "third\n") {
 				t.Errorf("bars %v: written %q", bars, got)
 			}
-			if bars && !strings.Contains(got, "\x1b[1A\x1b[Jfirst\nsecond\nrunning") {
-				t.Errorf("the lines are not where the bar was, with the bar below: %q", got)
+			if bars && !strings.Contains(got, "\x1b[1A\x1b[J\rfirst\n\rsecond\nrunning") {
+				t.Errorf("the lines are not where the bar was, from the first column, with the bar below: %q", got)
 			}
 		})
 	}
