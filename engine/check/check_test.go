@@ -60,6 +60,8 @@ type fakeView struct {
 	counts map[string]record.Counts
 	times  map[string][]int64 // µs, by "step class measure"
 	active time.Duration
+
+	due, dropped int64 // iterations
 }
 
 func (v fakeView) Hist(step string, c record.Class, m record.Measure) *record.Hist {
@@ -74,6 +76,8 @@ func (v fakeView) Hist(step string, c record.Class, m record.Measure) *record.Hi
 }
 
 func (v fakeView) Counts(step string) (record.Counts, bool) { c, ok := v.counts[step]; return c, ok }
+
+func (v fakeView) Iterations() (due, dropped int64) { return v.due, v.dropped }
 
 func (v fakeView) Active() time.Duration { return v.active }
 
@@ -102,7 +106,7 @@ func TestEvaluate(t *testing.T) {
 	for i := range hundred {
 		hundred[i] = int64(i+1) * 10 // 10 to 1000 µs: exact in a histogram of three digits
 	}
-	v := fakeView{active: 10 * time.Second,
+	v := fakeView{active: 10 * time.Second, due: 500, dropped: 10,
 		counts: map[string]record.Counts{"": counts(990, 10, 1000), "hello": counts(400, 100, 0), "idle": {}, "all#1": counts(90, 10, 0)},
 		times: map[string][]int64{
 			" all response": hundred, " ok response": hundred[:50], "hello all response": {250}, "hello all service": {150},
@@ -142,6 +146,8 @@ func TestEvaluate(t *testing.T) {
 		{"throttled == 10", 0, row{OK: true, Value: 10, Unit: "count", Count: 1000}},
 		{"platform_error == 0", 0, row{OK: true, Unit: "count", Count: 1000}},
 		{"canceled < 50%", 0, row{Value: 0.5, Unit: "share", Count: 2000}},
+		{"dropped == 0", 0, row{Value: 10, Unit: "count", Count: 500}},
+		{"dropped <= 2%", 0, row{OK: true, Value: 0.02, Unit: "share", Count: 500}},
 		{"count == 1000", 0, row{OK: true, Value: 1000, Unit: "count", Count: 1000}},
 		{"ok.count == 990", 0, row{OK: true, Value: 990, Unit: "count", Count: 1000}},
 		{"failed.count == 10", 0, row{OK: true, Value: 10, Unit: "count", Count: 1000}},

@@ -324,6 +324,8 @@ func (p *parser) fits(t *Threshold, classed, measured bool, measureAt, start int
 		return p.wrong(measureAt, listed("write response or service, or one of the groups:", p.groups), "%v is a time of groups, and %s is none", t.Measure, t.Step)
 	case t.Measure == record.Service && group:
 		return p.wrong(measureAt, "write first, settle or makespan", "a group has no service time of its own")
+	case m.Kind == Outcome && m.Outcome == engine.Dropped && t.Step != "":
+		return p.wrong(start, "leave the step out", "whole iterations are dropped, not %s alone", t.Step)
 	case m.Kind == Outcome && group:
 		return p.wrong(start, "write failed, or name one of its invocations", "a group has no outcome called %v", m)
 	}

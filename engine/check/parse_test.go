@@ -117,6 +117,7 @@ func TestParseError(t *testing.T) {
 		{"getUserInfo < 1s", 1, `a metric is missing after "getUserInfo"`, "getUserInfo.p99"},
 		{"response < 1s", 1, `a metric is missing after "response"`, "response.p99"},
 		{"ok.failed < 1%", 1, "failed counts among all results", "leave the class"},
+		{"getUserInfo.dropped == 0", 1, "whole iterations are dropped, not getUserInfo alone", "leave the step out"},
 		{"service.throttled < 1%", 1, "throttled counts among all results", "leave the class"},
 		{"getUserInfo.settle.p99 < 1s", 13, "settle is a time of groups, and getUserInfo is none", "all#1"},
 		{"all#1.service.p99 < 1s", 7, "a group has no service time", "settle"},

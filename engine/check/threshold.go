@@ -258,6 +258,9 @@ func (t Threshold) take(v record.View) data {
 	if c, ok := v.Counts(t.Step); ok {
 		d.total, d.failed, d.outcomes = c.Total, c.Failed(), c.Outcomes
 	}
+	if t.Metric.Kind == Outcome && t.Metric.Outcome == engine.Dropped {
+		d.total, d.outcomes[engine.Dropped] = v.Iterations() // whole iterations are dropped
+	}
 	if t.Metric.timed() || t.Metric.measured {
 		d.hist = v.Hist(t.Step, t.Class, t.Measure)
 	}

@@ -278,7 +278,7 @@ func (r *Recorder) endSecond(now time.Duration, t engine.Tally, last bool) {
 	r.total.merge(main)
 	r.warmTotal.mergeCounts(warm)
 
-	s := &Second{Start: r.since, Length: now - r.since, Tally: t, active: max(0, t.Active-r.tallied.Active), set: main, shape: r.shape}
+	s := &Second{Start: r.since, Length: now - r.since, Tally: t, before: r.tallied, active: max(0, t.Active-r.tallied.Active), set: main, shape: r.shape}
 	r.write(s, warm, relieved, last)
 	r.since, r.tallied = now, t
 	r.second++

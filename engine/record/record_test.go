@@ -160,9 +160,12 @@ func TestNothingIsLostUnderLoad(t *testing.T) {
 	const callers, each = 8, 20_000
 	start := time.Now()
 	var seconds Counts
+	var due, dropped int64
 	r, err := Create(Options{Plan: examplePlan(), Start: start, Tally: exampleTally(start), OnSecond: func(s *Second) {
 		c, _ := s.Counts("")
 		seconds.Total += c.Total
+		n, lost := s.Iterations()
+		due, dropped = due+n, dropped+lost
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -189,6 +192,9 @@ func TestNothingIsLostUnderLoad(t *testing.T) {
 	}
 	if seconds.Total != callers*each {
 		t.Errorf("the seconds have %d results, want %d", seconds.Total, callers*each)
+	}
+	if n, lost := totals.Iterations(); due != n || dropped != lost || lost != 1 {
+		t.Errorf("the seconds have %d iterations and %d dropped ones, want %d and %d", due, dropped, n, lost)
 	}
 	h := totals.Hist("", All, Response)
 	if h.Count() != callers*each || h.Min() != 1000 || h.Max() != 8000 {

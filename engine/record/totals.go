@@ -27,6 +27,9 @@ func (t *Totals) Hist(step string, c Class, m Measure) *Hist {
 // Counts implements View for the whole run.
 func (t *Totals) Counts(step string) (Counts, bool) { return t.shape.counts([]*set{t.set}, step) }
 
+// Iterations implements View for the whole run.
+func (t *Totals) Iterations() (due, dropped int64) { return t.tally.Due, t.tally.Dropped }
+
 // Active implements View for the whole run.
 func (t *Totals) Active() time.Duration { return t.tally.Active }
 

@@ -108,6 +108,10 @@ type View interface {
 	// steps together. It is false when there is no such step or group.
 	Counts(step string) (Counts, bool)
 
+	// Iterations returns how many iterations were due, and how many of them were
+	// dropped. Dropped ones have no invocations, and so are in no Counts.
+	Iterations() (due, dropped int64)
+
 	// Active returns the time that rates are counted over: from the end of the
 	// warm-up to the end of the last iteration.
 	Active() time.Duration
@@ -121,6 +125,7 @@ type Second struct {
 	Length time.Duration
 	Tally  engine.Tally // at its end
 
+	before engine.Tally  // at its start
 	active time.Duration // of the tally, in this second
 	set    *set
 	shape  *shape
@@ -133,6 +138,11 @@ func (s *Second) Hist(step string, c Class, m Measure) *Hist {
 
 // Counts implements View for this second alone.
 func (s *Second) Counts(step string) (Counts, bool) { return s.shape.counts([]*set{s.set}, step) }
+
+// Iterations implements View for this second alone.
+func (s *Second) Iterations() (due, dropped int64) {
+	return s.Tally.Due - s.before.Due, s.Tally.Dropped - s.before.Dropped
+}
 
 // Active implements View for this second alone.
 func (s *Second) Active() time.Duration { return s.active }
