@@ -51,7 +51,7 @@ type Run struct {
 
 	due, sent, dropped, finished, canceled, warm atomic.Int64
 	inFlight, hired                              atomic.Int64
-	lastEnd, sendEnd                             atomic.Int64 // time.Durations
+	lastEnd, sendEnd, askEnd                     atomic.Int64 // time.Durations
 
 	taking struct { // hands out iterations
 		sync.Mutex
@@ -149,13 +149,19 @@ func (r *Run) Tally() Tally {
 		Elapsed: r.now(), Burst: r.burst.worst(),
 	}
 	t.Full = r.full.total(t.Elapsed)
+	ended := false
 	sendEnd := t.Elapsed
 	select {
 	case <-r.ended:
-		sendEnd = time.Duration(r.sendEnd.Load())
+		ended, sendEnd = true, time.Duration(r.sendEnd.Load())
 	default:
 	}
+	askEnd := sendEnd
+	if r.load.Arrivals != nil && (ended || r.load.WaitWhenBusy) {
+		askEnd = time.Duration(r.askEnd.Load())
+	}
 	t.Sending = max(0, sendEnd-r.load.Warmup)
+	t.Asking = max(0, askEnd-r.load.Warmup)
 	t.Active = max(t.Sending, time.Duration(r.lastEnd.Load())-r.load.Warmup)
 	return t
 }
@@ -201,9 +207,11 @@ func (r *Run) pacer(sending, work context.Context) {
 	for k := int64(0); ; k++ {
 		due, ok := arrivals.Due(k)
 		if !ok {
-			if end := r.load.Warmup + r.load.Level.Length(); r.sleepUntil(sending, end) {
+			end := r.load.Warmup + r.load.Level.Length()
+			if r.sleepUntil(sending, end) {
 				raise(&r.sendEnd, int64(end))
 			}
+			raise(&r.askEnd, int64(min(end, r.now())))
 			return
 		}
 		t := ticket{due: due, warm: due < r.load.Warmup}
@@ -212,22 +220,32 @@ func (r *Run) pacer(sending, work context.Context) {
 			// The load lasts until this one would have been due: 1000 at 200/s
 			// are five seconds, though the last is sent a gap before.
 			raise(&r.sendEnd, int64(due))
+			raise(&r.askEnd, int64(due))
 			return
 		}
-		if !r.sleepUntil(sending, due) {
+		stopped := !r.sleepUntil(sending, due)
+		if stopped && due >= unblocked {
+			raise(&r.askEnd, int64(r.now()))
 			return
 		}
 		r.count(t.warm, &r.due)
 		r.burst.due(due)
+		raise(&r.askEnd, int64(due))
+		if stopped { // while this one waited behind others
+			r.count(t.warm, &r.dropped)
+			continue
+		}
 		if !r.occupy() {
 			if !r.load.WaitWhenBusy {
 				r.count(t.warm, &r.dropped)
 				continue
 			}
-			if !r.waitForCaller(sending) {
-				return
-			}
+			free := r.waitForCaller(sending)
 			unblocked = r.now()
+			if !free {
+				r.count(t.warm, &r.dropped)
+				continue
+			}
 		}
 		sent := r.now()
 		if t.held = max(0, unblocked-due); t.held == 0 { // else the scenario asked for the bunch

@@ -470,8 +470,64 @@ func TestStopWhileBusy(t *testing.T) {
 		p := &engine.Plan{Load: open(pace.Constant(10, time.Hour), engine.Load{MaxInFlight: 1, WaitWhenBusy: true}), Steps: []engine.Step{call("f", "ok 1m")}}
 		start := time.Now()
 		_, tally, _ := fire(t, p, func(o *engine.Options) { o.Stop = stop })
-		if took := time.Since(start); took != time.Minute || tally.Sent != 1 || tally.Due != 2 {
-			t.Errorf("ended after %v with %+v; want 1m, one sent, one left waiting", took, tally)
+		if took := time.Since(start); took != time.Minute || tally.Sent != 1 || tally.Due != 10 || tally.Dropped != 9 {
+			t.Errorf("ended after %v with %+v; want 1m, one sent, and nine that were due by then dropped", took, tally)
+		}
+		if tally.Asking != time.Second {
+			t.Errorf("10 were due in %v, want 1s", tally.Asking)
 		}
 	})
+}
+
+// What waits for a free caller when the run is stopped was due, and is not
+// sent any more: the numbers add up, whatever ends what may end it.
+func TestStopWhileBehind(t *testing.T) {
+	for name, tt := range map[string]struct {
+		load engine.Load
+		rows *counting
+		due  int64
+		in   time.Duration
+	}{
+		"by the clock":            {load: engine.Load{}, due: 1000, in: 10 * time.Second},
+		"with few iterations":     {load: engine.Load{Iterations: 500}, due: 500, in: 5 * time.Second},
+		"with few rows":           {load: engine.Load{}, rows: &counting{end: 700, err: io.EOF}, due: 700, in: 7 * time.Second},
+		"in the warm-up and past": {load: engine.Load{Warmup: 2 * time.Second}, due: 800, in: 8 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				stop := make(chan struct{})
+				time.AfterFunc(10*time.Second, func() { close(stop) })
+				tt.load.MaxInFlight, tt.load.WaitWhenBusy = 1, true
+				p := &engine.Plan{Load: open(pace.Constant(100, time.Hour), tt.load), Steps: []engine.Step{call("f", "ok 95ms")}}
+				_, tally, _ := fire(t, p, func(o *engine.Options) {
+					o.Stop = stop
+					if tt.rows != nil {
+						o.Rows = tt.rows
+					}
+				})
+				if tally.Due != tt.due || tally.Due != tally.Sent+tally.Dropped || tally.Asking != tt.in {
+					t.Errorf("%+v, want %d due in %v, sent or dropped", tally, tt.due, tt.in)
+				}
+			})
+		})
+	}
+}
+
+// A load that is stretched by waiting asked for what it asked, in the time in
+// which it did.
+func TestAskingIsThePlans(t *testing.T) {
+	for name, wait := range map[string]bool{"wait": true, "drop": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := &engine.Plan{Load: open(pace.Constant(100, 5*time.Second), engine.Load{MaxInFlight: 1, WaitWhenBusy: wait}), Steps: []engine.Step{call("f", "ok 95ms")}}
+				_, tally, _ := fire(t, p, nil)
+				if tally.Due != 500 || tally.Asking != 5*time.Second {
+					t.Errorf("%d due in %v, want 500 in 5s", tally.Due, tally.Asking)
+				}
+				if wait && tally.Sending < 47*time.Second {
+					t.Errorf("sending took %v", tally.Sending)
+				}
+			})
+		})
+	}
 }

@@ -113,6 +113,7 @@ type tallyLine struct {
 	InFlight  int     `json:"in_flight"`
 	Callers   int     `json:"callers"`
 	ElapsedUS int64   `json:"elapsed_us"`
+	AskingUS  int64   `json:"asking_us"`
 	SendingUS int64   `json:"sending_us"`
 	ActiveUS  int64   `json:"active_us"`
 	FullUS    int64   `json:"full_us"`
@@ -124,13 +125,13 @@ func newTallyLine(t engine.Tally) tallyLine {
 		t.Burst = 0 // JSON has no such numbers
 	}
 	return tallyLine{Due: t.Due, Sent: t.Sent, Dropped: t.Dropped, Finished: t.Finished, Canceled: t.Canceled, Warmup: t.Warmup,
-		InFlight: t.InFlight, Callers: t.Callers, ElapsedUS: us(t.Elapsed), SendingUS: us(t.Sending), ActiveUS: us(t.Active), FullUS: us(t.Full), Burst: t.Burst}
+		InFlight: t.InFlight, Callers: t.Callers, ElapsedUS: us(t.Elapsed), AskingUS: us(t.Asking), SendingUS: us(t.Sending), ActiveUS: us(t.Active), FullUS: us(t.Full), Burst: t.Burst}
 }
 
 func (l tallyLine) tally() engine.Tally {
 	return engine.Tally{Due: l.Due, Sent: l.Sent, Dropped: l.Dropped, Finished: l.Finished, Canceled: l.Canceled, Warmup: l.Warmup,
 		InFlight: l.InFlight, Callers: l.Callers, Elapsed: time.Duration(l.ElapsedUS) * time.Microsecond,
-		Sending: time.Duration(l.SendingUS) * time.Microsecond,
+		Asking: time.Duration(l.AskingUS) * time.Microsecond, Sending: time.Duration(l.SendingUS) * time.Microsecond,
 		Active:  time.Duration(l.ActiveUS) * time.Microsecond, Full: time.Duration(l.FullUS) * time.Microsecond, Burst: l.Burst}
 }
 

@@ -59,8 +59,9 @@ type Load struct {
 	Callers         int     `json:"callers"`          // hired
 	BuffersRelieved int64   `json:"buffers_relieved"` // times that a caller had to write down results for the collector
 
-	// Iterations count over the time in which they came to be due, which ends
-	// before the last of them has.
+	// Iterations asked for count over the time in which they came to be due, and
+	// those sent over the time until the last was, which is longer only where
+	// when_busy is wait. Both end before the last of them has.
 	SendingS            float64 `json:"sending_s"`
 	IterationsAskedPerS float64 `json:"iterations_asked_per_s,omitempty"` // open runs only
 	IterationsSentPerS  float64 `json:"iterations_sent_per_s"`
@@ -284,10 +285,10 @@ func (t *Totals) load() Load {
 		ActiveS: round(active), SendingS: round(n.Sending.Seconds()), WarmupS: float64(h.WarmupUS) / 1e6, MaxInFlight: h.MaxInFlight, MaxInFlightS: round(n.Full.Seconds()),
 		Burst: round(n.Burst), Callers: n.Callers, BuffersRelieved: t.last.Relieved,
 		Held: NewDistribution(t.Hist("", All, Held)), Lateness: NewDistribution(t.Hist("", All, Lateness))}
+	if asking := n.Asking.Seconds(); asking > 0 && h.Model == "open" {
+		l.IterationsAskedPerS = round(float64(n.Due) / asking)
+	}
 	if sending := n.Sending.Seconds(); sending > 0 {
-		if h.Model == "open" {
-			l.IterationsAskedPerS = round(float64(n.Due) / sending)
-		}
 		l.IterationsSentPerS = round(float64(n.Sent) / sending)
 	}
 	if active <= 0 {

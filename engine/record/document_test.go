@@ -19,7 +19,7 @@ func TestDocumentSaysWhatHappened(t *testing.T) {
 		plan.Load.Warmup = time.Second
 		r, err := Create(Options{Plan: plan, Start: start, Tally: func() engine.Tally {
 			return engine.Tally{Due: 100, Sent: 90, Dropped: 10, Canceled: 3, Warmup: 7, Callers: 5, Full: 250 * ms, Burst: 1.25,
-				Sending: 4 * time.Second, Active: 5 * time.Second}
+				Asking: 2 * time.Second, Sending: 4 * time.Second, Active: 5 * time.Second}
 		}})
 		if err != nil {
 			t.Fatal(err)
@@ -80,7 +80,7 @@ func TestDocumentSaysWhatHappened(t *testing.T) {
 	eq("warmup_results", l.WarmupResults, int64(1))
 	eq("warmup_s", l.WarmupS, 1.0)
 	eq("max_in_flight_s", l.MaxInFlightS, 0.25)
-	eq("iterations_asked_per_s", l.IterationsAskedPerS, 25.0)
+	eq("iterations_asked_per_s", l.IterationsAskedPerS, 50.0)
 	eq("iterations_sent_per_s", l.IterationsSentPerS, 22.5)
 	eq("invocations_sent_per_s", l.InvocationsSentPerS, 14.8)
 	eq("invocations_good_per_s", l.InvocationsGoodPerS, 14.2)

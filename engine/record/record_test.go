@@ -116,7 +116,7 @@ func exampleTally(start time.Time) func() engine.Tally {
 	return func() engine.Tally {
 		e := time.Since(start)
 		active := max(0, e-500*ms)
-		return engine.Tally{Due: int64(active / (10 * ms)), Sent: int64(active/(10*ms)) - 1, Dropped: 1, Warmup: 50, Elapsed: e, Sending: active, Active: active, Burst: 1.25}
+		return engine.Tally{Due: int64(active / (10 * ms)), Sent: int64(active/(10*ms)) - 1, Dropped: 1, Warmup: 50, Elapsed: e, Asking: active, Sending: active, Active: active, Burst: 1.25}
 	}
 }
 
