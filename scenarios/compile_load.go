@@ -72,7 +72,6 @@ func (c *compiler) compileLoad() {
 // common checks what all loads have, and puts the defaults in place.
 func (c *compiler) common(l *LoadSection) {
 	p := &c.plan.Load
-	open := l.Workers == nil
 	if l.Iterations != nil {
 		if *l.Iterations > MaxIterations {
 			c.fail("load.iterations", "write a smaller number", "%d is above %d", *l.Iterations, int64(MaxIterations))
@@ -94,10 +93,10 @@ func (c *compiler) common(l *LoadSection) {
 	if l.Warmup > 0 && c.scenario.Data != nil && c.scenario.Data.Order == "once" {
 		c.fail("load.warmup", "delete warmup, or use data.order: cycle", "with data.order: once, the warm-up would use up rows that are then missing")
 	}
-	if !open {
+	if instead := c.closed(l); instead != "" {
 		for key, given := range map[string]bool{"max_in_flight": l.MaxInFlight != 0, "when_busy": l.WhenBusy != "", "arrivals": l.Arrivals != ""} {
 			if given {
-				c.fail("load."+key, "delete "+key+", or use rate instead of workers", "%s has no meaning in a closed run: each worker waits for its own iteration", key)
+				c.fail("load."+key, "delete "+key+", or "+instead, "%s has no meaning in a closed run: each worker waits for its own iteration", key)
 			}
 		}
 		p.MaxInFlight = 1
@@ -112,6 +111,42 @@ func (c *compiler) common(l *LoadSection) {
 	if l.Replay == "" {
 		l.Arrivals = c.orDefault(l.Arrivals, "even")
 	}
+}
+
+// closed says how to make an open load of a closed one; "" for an open one.
+func (c *compiler) closed(l *LoadSection) string {
+	switch {
+	case l.Workers != nil:
+		return "use rate instead of workers"
+	case len(l.Stages) > 0 && c.ofWorkers(l.Stages):
+		return "write rates such as 50/s in the stages"
+	}
+	return ""
+}
+
+// ofWorkers reports whether stages are numbers of workers, and checks that they
+// are all of one kind.
+func (c *compiler) ofWorkers(stages []Stage) bool {
+	var first *Level
+	firstPath := ""
+	for i, st := range stages {
+		for _, end := range [...]struct {
+			key   string
+			level *Level
+		}{{"to", st.To}, {"at", st.At}} {
+			path := join(index("load.stages", i), end.key)
+			switch level := end.level; {
+			case level == nil || *level == (Level{}): // left out, or wrong in itself
+			case first == nil:
+				first, firstPath = level, path
+			case (first.Rate == nil) != (level.Rate == nil):
+				fix := "write all levels as rates such as 50/s (open), or all as numbers of workers such as 50 (closed)"
+				c.fail(path, fix, "%s is %s, and %s (%s) is %s", level, level.kind(), firstPath, first, first.kind())
+				return false
+			}
+		}
+	}
+	return first != nil && first.Workers != nil
 }
 
 func (c *compiler) positive(path string, r Rate) bool {
@@ -160,9 +195,6 @@ func seconds(s float64) time.Duration {
 
 // open makes an open run of a profile, the warm-up before it.
 func (c *compiler) open(l *LoadSection, p pace.Profile) {
-	if p.Peak() <= 0 {
-		return
-	}
 	c.plan.Load.Level = p
 	arrive := func(p pace.Profile, _ uint64) pace.Arrivals { return pace.Even(p) }
 	if l.Arrivals == "poisson" {
@@ -209,7 +241,7 @@ func (c *compiler) crowd(l *LoadSection) {
 	c.plan.Load.Crowd = pace.Constant(float64(*l.Workers), max(length, 1))
 }
 
-// stages makes an open run of stages.
+// stages makes a run of stages: open if they are rates, else closed.
 func (c *compiler) stages(l *LoadSection) {
 	if l.For != nil {
 		c.fail("load.for", "delete it: each stage has a for of its own", "stages say how long the run is")
@@ -232,17 +264,36 @@ func (c *compiler) stages(l *LoadSection) {
 		}
 		stage := pace.Stage{From: level, For: time.Duration(st.For)}
 		if st.To != nil {
-			stage.To = float64(*st.To)
+			stage.To = st.To.number()
 		} else {
-			stage.From, stage.To = float64(*st.At), float64(*st.At)
+			stage.From, stage.To = st.At.number(), st.At.number()
 		}
 		level = stage.To
 		p = append(p, stage)
 	}
-	if len(p) > 0 && p.Peak() <= 0 {
+	closed := c.ofWorkers(l.Stages)
+	switch {
+	case len(p) == 0:
+	case p.Peak() <= 0 && closed:
+		c.fail("load.stages", "give one of them a worker or more", "no stage has any workers")
+	case p.Peak() <= 0:
 		c.fail("load.stages", "give one of them a rate above 0", "no stage fires anything")
+	case closed:
+		c.plan.Load.Crowd = manned(p, time.Duration(l.Warmup))
+	default:
+		c.open(l, p)
 	}
-	c.open(l, p)
+}
+
+// manned gives the callers of a warm-up to a crowd that begins with none. A
+// warm-up is fired by the crowd's very first level, so the first aim stands
+// there for a nanosecond, at the cost of what comes after it.
+func manned(p pace.Profile, warmup time.Duration) pace.Profile {
+	if warmup <= 0 || p[0].From > 0 {
+		return p
+	}
+	p[0].For = max(1, p[0].For-1)
+	return slices.Concat(pace.Constant(firstLevel(p), 1), p)
 }
 
 // replay makes an open run of recorded arrivals.

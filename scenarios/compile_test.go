@@ -114,6 +114,43 @@ func TestLoadDefaults(t *testing.T) {
 	}
 }
 
+func TestClosedStages(t *testing.T) {
+	const s = time.Second
+	tests := []struct {
+		name, load string
+		want       pace.Profile
+	}{
+		{"a ramp starts from the level before, and from none at the start", "{stages: [{to: 50, for: 30s}, {at: 50, for: 2m}, {to: 10, for: 5s}]}",
+			pace.Profile{{From: 0, To: 50, For: 30 * s}, {From: 50, To: 50, For: 120 * s}, {From: 50, To: 10, For: 5 * s}}},
+		{"workers may all leave for a while", "{stages: [{at: 5, for: 1s}, {at: 0, for: 1s}, {to: 5, for: 1s}]}",
+			pace.Profile{{From: 5, To: 5, For: s}, {From: 0, To: 0, For: s}, {From: 0, To: 5, For: s}}},
+		{"a variable is a number of workers", "{stages: [{to: \"${N}\", for: 30s}]}", pace.Profile{{From: 0, To: 7, For: 30 * s}}},
+		{"a warm-up is at the start level", "{warmup: 1s, stages: [{at: 5, for: 2s}, {to: 8, for: 2s}]}",
+			pace.Profile{{From: 5, To: 5, For: 2 * s}, {From: 5, To: 8, For: 2 * s}}},
+		{"a warm-up before a ramp from nothing is at its aim", "{warmup: 1s, stages: [{to: 8, for: 2s}]}",
+			pace.Profile{{From: 8, To: 8, For: 1}, {From: 0, To: 8, For: 2*s - 1}}},
+		{"a warm-up before nothing is at the first aim", "{warmup: 1s, stages: [{at: 0, for: 1s}, {at: 3, for: 1s}]}",
+			pace.Profile{{From: 3, To: 3, For: 1}, {From: 0, To: 0, For: s - 1}, {From: 3, To: 3, For: s}}},
+		{"in hexadecimal", "{stages: [{at: 0x10, for: 1s}]}", pace.Constant(16, s)},
+		{"as many as there may be", "{stages: [{at: 100000, for: 1s}]}", pace.Constant(MaxWorkers, s)},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l := mustLoad(t, emulated+"load: "+tt.load+"\nsteps: [{invoke: hello}]", Options{Env: environ(map[string]string{"N": "7"})}).Plan.Load
+			if l.Arrivals != nil || l.Level != nil || l.Iterations != 0 || l.MaxInFlight != 1 {
+				t.Errorf("not closed: %+v", l)
+			}
+			if !slices.Equal(l.Crowd, tt.want) {
+				t.Errorf("crowd\n%v, want\n%v", l.Crowd, tt.want)
+			}
+		})
+	}
+	l := mustLoad(t, emulated+"load: {iterations: 9, stages: [{at: 2, for: 1s}]}\nsteps: [{invoke: hello}]", Options{}).Plan.Load
+	if l.Iterations != 9 || l.Crowd.Length() != time.Second {
+		t.Errorf("stages that a count may end: %+v", l)
+	}
+}
+
 func TestPoissonIsSeeded(t *testing.T) {
 	src := emulated + "load: {rate: 100/s, for: 10s, warmup: 1s, arrivals: poisson}\nsteps: [{invoke: hello}]"
 	one := due(mustLoad(t, src, Options{Seed: 1}).Plan)

@@ -258,18 +258,18 @@ func (d *decoder) integer(n *node, path string, r rules) (int64, bool) {
 	if !ok {
 		return 0, false
 	}
-	var i int64
-	switch x := resolve(s).(type) {
-	case int64:
-		i = x
-	case uint64:
-		d.add(n.at, path, "write a smaller number", "%s is too large", quote(s))
-		return 0, false
-	default:
+	i, ok := whole(s)
+	switch {
+	case !ok:
 		d.add(n.at, path, "write a whole number such as 100", "%s is not a whole number", quote(s))
 		return 0, false
+	case !d.inRange(n, path, float64(i), s, r):
+		return 0, false
+	case i == math.MaxInt64: // or more
+		d.add(n.at, path, "write a smaller number", "%s is too large", quote(s))
+		return 0, false
 	}
-	return i, d.inRange(n, path, float64(i), s, r)
+	return i, true
 }
 
 func (d *decoder) number(n *node, path string, r rules) (float64, bool) {

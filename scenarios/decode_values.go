@@ -42,6 +42,17 @@ func (v *Rate) decode(d *decoder, n *node, path string) {
 	}
 }
 
+func (v *Level) decode(d *decoder, n *node, path string) {
+	x, ok := parsed(d, n, path, "a rate such as 200/s, or a number of workers such as 50", parseLevel)
+	switch {
+	case !ok:
+	case x.Workers != nil && !n.plain && !d.whole(n):
+		d.add(n.at, path, fmt.Sprintf("write %s without quotes for workers, or %s/s for a rate", x, x), "%s is a text", quote(x.String()))
+	default:
+		*v = x
+	}
+}
+
 func (v *Size) decode(d *decoder, n *node, path string) {
 	if x, ok := parsed(d, n, path, "a size such as 6MiB", parseSize); ok {
 		*v = Size(x)
@@ -117,7 +128,7 @@ func (d *decoder) wordOrInt(n *node, path, word string, most int64) int64 {
 	if !ok || s == word {
 		return 0
 	}
-	i, isInt := resolve(s).(int64)
+	i, isInt := whole(s)
 	if !isInt || i < 1 || i > most || !n.plain && !d.whole(n) {
 		d.add(n.at, path, fmt.Sprintf("write %s, or a number from 1 to %d", word, most), "%s is neither a number from 1 to %d nor %s", quote(s), most, word)
 		return 0

@@ -123,6 +123,8 @@ func (c *Compiled) explainLoad(p *printer, f forecast) {
 	case s == nil:
 		p.line("load", "none: nothing says what `run` would fire")
 		return
+	case l.Crowd != nil && len(s.Stages) > 0:
+		p.line("load", "closed: %d stages over %s, each worker waiting for its iteration%s", len(s.Stages), shortDuration(l.Crowd.Length()), until(s))
 	case l.Crowd != nil:
 		p.line("load", "closed: %d workers, each waiting for its iteration%s", *s.Workers, until(s))
 	case s.Replay != "":
@@ -163,8 +165,11 @@ func (c *Compiled) explainLoad(p *printer, f forecast) {
 	if l.MaxRate > 0 {
 		p.line("", "at most %s invocations, whatever the plan says", Rate(l.MaxRate))
 	}
-	if l.Level != nil && l.Level.Length() < forever {
-		curve(p.b, l.Level)
+	switch {
+	case l.Level != nil && l.Level.Length() < forever:
+		curve(p.b, l.Level, Rate(math.Round(l.Level.Peak()*100)/100).String())
+	case l.Crowd != nil && len(s.Stages) > 0:
+		curve(p.b, l.Crowd, strconv.Itoa(int(l.Crowd.Peak())))
 	}
 }
 
@@ -192,11 +197,10 @@ func roundTime(d time.Duration) string {
 	return shortDuration(d)
 }
 
-// curve draws the rate over time.
-func curve(b *strings.Builder, p pace.Profile) {
+// curve draws the level over time; label is its peak.
+func curve(b *strings.Builder, p pace.Profile, label string) {
 	const columns, rows = 60, 6
 	peak, length := p.Peak(), p.Length()
-	label := Rate(math.Round(peak*100) / 100).String()
 	for row := rows; row >= 1; row-- {
 		left := ""
 		if row == rows {

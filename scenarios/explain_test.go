@@ -27,7 +27,7 @@ func explained(t *testing.T, file string) string {
 }
 
 func TestExplain(t *testing.T) {
-	for _, name := range []string{"full", "stages", "closed", "dataset"} {
+	for _, name := range []string{"full", "stages", "closed", "closed-stages", "dataset"} {
 		t.Run(name, func(t *testing.T) {
 			file := "testdata/full.yaml"
 			if name != "full" {

@@ -124,6 +124,10 @@ func TestFlagsOverFile(t *testing.T) {
 	if got := len(due(c.Plan)); got != 10 {
 		t.Errorf("--rate over stages: %d arrivals", got)
 	}
+	c = mustLoad(t, emulated+"load:\n  stages: [{to: 10, for: 5s}]\nsteps: [{invoke: hello}]", Options{Flags: Flags{Rate: "5/s", For: "2s", MaxInFlight: "3"}})
+	if c.Plan.Load.Crowd != nil || c.Plan.Load.Level.Peak() != 5 || c.Plan.Load.MaxInFlight != 3 {
+		t.Errorf("--rate over stages of workers: %+v", c.Plan.Load)
+	}
 	c = mustLoad(t, emulated+"load: {rate: 5/s, for: 2s, arrivals: poisson, max_in_flight: 3}\nsteps: [{invoke: hello}]", Options{Flags: Flags{Workers: "4"}})
 	if c.Plan.Load.Crowd.Peak() != 4 || c.Plan.Load.Arrivals != nil {
 		t.Errorf("--workers over a rate: %+v", c.Plan.Load)

@@ -25,6 +25,7 @@ var update = flag.Bool("update", false, "write golden files and schema.json anew
 
 const (
 	variablePattern = `\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}`
+	rateForm        = `[0-9]+(\.[0-9]+)?/[smh]`
 	goDuration      = `([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)`
 )
 
@@ -42,7 +43,9 @@ func forms(t reflect.Type) *jsonschema.Schema {
 	case reflect.TypeFor[Duration]():
 		return pattern(`0|(`+goDuration+`)+`, "1m30s")
 	case reflect.TypeFor[Rate]():
-		return pattern(`[0-9]+(\.[0-9]+)?/[smh]`, "200/s")
+		return pattern(rateForm, "200/s")
+	case reflect.TypeFor[Level]():
+		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{pattern(rateForm, "200/s"), {Type: "integer", Minimum: "0", Maximum: json.Number(strconv.Itoa(MaxWorkers))}}}
 	case reflect.TypeFor[Size]():
 		return pattern(`[0-9]+(\.[0-9]+)?(B|KB|MB|GB|KiB|MiB|GiB)`, "6MiB")
 	case reflect.TypeFor[Share]():
@@ -289,6 +292,9 @@ func TestSchemaRefuses(t *testing.T) {
 		{"a step that does nothing", "steps: [{name: ab}]"},
 		{"no steps", "name: x"},
 		{"an outcome that is none", "steps: [{invoke: ab, retry: {on: [trottled]}}]"},
+		{"a stage of a part of a worker", "load: {stages: [{to: 2.5, for: 1s}]}\nsteps: [{invoke: ab}]"},
+		{"a stage of fewer workers than none", "load: {stages: [{to: -1, for: 1s}]}\nsteps: [{invoke: ab}]"},
+		{"a stage of too many workers", "load: {stages: [{at: 100001, for: 1s}]}\nsteps: [{invoke: ab}]"},
 		{"too few workers", "load: {workers: 0}\nsteps: [{invoke: ab}]"},
 	} {
 		if s.Validate(asJSON(t, []byte(tt.src))) == nil {

@@ -94,7 +94,7 @@ type Data struct {
 
 // LoadSection says what `run` fires, and when: a rate (open: however slow the
 // functions are), workers (closed: each waits for its iteration), stages of
-// rates, or a recording.
+// rates or of workers, or a recording.
 type LoadSection struct {
 	// Iterations per second, minute or hour.
 	Rate *Rate `yaml:"rate,omitempty"`
@@ -104,7 +104,7 @@ type LoadSection struct {
 	For *Duration `yaml:"for,omitempty"`
 	// How many iterations, warm-up not counted. With `for`, the end is whichever comes first.
 	Iterations *int64 `yaml:"iterations,omitempty" jsonschema:"minimum=1"`
-	// Rates that change: instead of rate and for.
+	// Load that changes, instead of rate or workers and for: all stages are rates (open), or all are numbers of workers (closed).
 	Stages []Stage `yaml:"stages,omitempty" jsonschema:"minItems=1,maxItems=1000"`
 	// A file of recorded arrivals: instead of rate and for. The first column of each line is the time: seconds, a duration, or a timestamp of RFC 3339.
 	Replay string `yaml:"replay,omitempty"`
@@ -122,12 +122,13 @@ type LoadSection struct {
 	GracefulStop *Duration `yaml:"graceful_stop,omitempty" jsonschema:"default=30s"`
 }
 
-// Stage is a stretch of time: to a rate in a straight line, or at a rate.
+// Stage is a stretch of time: to a level in a straight line, or at a level. A
+// level is a rate, or a number of workers.
 type Stage struct {
-	// The rate at its end; it goes there in a straight line from the rate before (0 at the start).
-	To *Rate `yaml:"to,omitempty"`
-	// The rate all along.
-	At *Rate `yaml:"at,omitempty"`
+	// The level at its end; it goes there in a straight line from the level before (0 at the start).
+	To *Level `yaml:"to,omitempty"`
+	// The level all along.
+	At *Level `yaml:"at,omitempty"`
 	// How long.
 	For Duration `yaml:"for"`
 }

@@ -42,6 +42,42 @@ func (v Rate) String() string {
 	return strconv.FormatFloat(float64(v), 'f', -1, 64) + "/s"
 }
 
+// A Level is how much load there is: a rate, or a number of workers. One of the
+// two is set, and neither where what was written is wrong.
+type Level struct {
+	Rate    *Rate // open: iterations per second
+	Workers *int  // closed: callers, from 0 to MaxWorkers
+}
+
+func (v Level) String() string {
+	switch {
+	case v.Rate != nil:
+		return v.Rate.String()
+	case v.Workers != nil:
+		return strconv.Itoa(*v.Workers)
+	}
+	return ""
+}
+
+// kind is what sort of level it is, in words.
+func (v Level) kind() string {
+	if v.Rate != nil {
+		return "a rate"
+	}
+	return "a number of workers"
+}
+
+// number is the level as a profile has it.
+func (v Level) number() float64 {
+	switch {
+	case v.Rate != nil:
+		return float64(*v.Rate)
+	case v.Workers != nil:
+		return float64(*v.Workers)
+	}
+	return 0
+}
+
 // A Size is a number of bytes, written 6MiB or 500KB.
 type Size int64
 
@@ -200,6 +236,24 @@ func isNumber(text string) bool {
 	return false
 }
 
+// whole reads a whole number; one that no int64 holds is the one next to it.
+func whole(text string) (n int64, ok bool) {
+	switch x := resolve(text).(type) {
+	case int64:
+		return x, true
+	case uint64:
+		return int64(min(x, math.MaxInt64)), true
+	case float64:
+		if digits := strings.TrimLeft(text, "+-"); strings.Trim(digits, "0123456789") == "" { // more of them than an integer holds
+			if x < 0 {
+				return math.MinInt64, true
+			}
+			return math.MaxInt64, true
+		}
+	}
+	return 0, false
+}
+
 // A problem is what is wrong with a text, and what to write instead.
 type problem struct{ what, fix string }
 
@@ -264,6 +318,34 @@ func parseRate(s string) (float64, *problem) {
 		return 0, &problem{fmt.Sprintf("%s is above %d/s", quote(s), MaxRate), fmt.Sprintf("stay within %d/s", MaxRate)}
 	}
 	return n, nil
+}
+
+// parseLevel reads a rate, or a plain whole number: so many workers.
+func parseLevel(s string) (Level, *problem) {
+	if !isNumber(s) {
+		r, p := parseRate(s)
+		switch {
+		case p == nil:
+			return Level{Rate: new(Rate(r))}, nil
+		case strings.Contains(s, "/"):
+			return Level{}, p
+		}
+		return Level{}, &problem{fmt.Sprintf("%s is neither a rate nor a number of workers", quote(s)), "write a rate such as 200/s (open), or a whole number of workers such as 50 (closed)"}
+	}
+	orRate := ""
+	if _, p := parseRate(s + "/s"); p == nil {
+		orRate = fmt.Sprintf(", or %s/s for a rate", s)
+	}
+	n, ok := whole(s)
+	switch {
+	case !ok:
+		return Level{}, &problem{fmt.Sprintf("%s is not a whole number of workers", quote(s)), "write a whole number such as 50 for workers" + orRate}
+	case n < 0:
+		return Level{}, &problem{fmt.Sprintf("%s is too small for a number of workers", quote(s)), "write 0 or more"}
+	case n > MaxWorkers:
+		return Level{}, &problem{fmt.Sprintf("%s is too large for a number of workers", quote(s)), fmt.Sprintf("write %d or less", MaxWorkers) + orRate}
+	}
+	return Level{Workers: new(int(n))}, nil
 }
 
 // parseSize reads 6MiB, 500KB or 100B.
