@@ -90,6 +90,9 @@ func FuzzCSV(f *testing.F) {
 		if len(rows) != len(want)-1 {
 			t.Fatalf("%d rows, encoding/csv has %d", len(rows), len(want)-1)
 		}
+		if strings.HasPrefix(names[0], "\ufeff") {
+			return // a second byte order mark is the name's; written alone it would be the file's
+		}
 		var again bytes.Buffer
 		w := csv.NewWriter(&again)
 		w.Write(names)
