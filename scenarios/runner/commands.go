@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"volley/engine"
@@ -24,14 +25,15 @@ func (p *Process) Invoke(ctx context.Context, c *scenarios.Compiled, s Source) e
 	}
 	defer t.Close()
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go func() { // ends with ctx
+	var asked sync.WaitGroup
+	asked.Go(func() {
 		select {
 		case <-p.Stop:
 			cancel(ErrInterrupted)
 		case <-ctx.Done():
 		}
-	}()
+	})
+	defer func() { cancel(nil); asked.Wait() }()
 
 	base := time.Now()
 	r, err := engine.Once(ctx, c.Plan, &invoke.Client{Transport: t, Base: base, Check: check.Reply}, base)
