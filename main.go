@@ -3,11 +3,13 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"os"
 	"os/signal"
@@ -155,6 +157,10 @@ func parse(c *commandLine, args []string, p *runner.Process) (code int, parsed *
 		args = []string{"--help"}
 	}
 	parsed, err = parser.Parse(args)
+	if unwritten, ok := errors.AsType[*fs.PathError](err); ok { // of the help
+		tell(p.Err, unwritten)
+		return check.Ending{CouldNotRun: true}.ExitCode(), nil
+	}
 	if err != nil {
 		tell(p.Err, runner.Hinted(fmt.Errorf("command line: %w", err), usage(err)))
 		return check.Ending{WrongCommandLine: true}.ExitCode(), nil
@@ -251,20 +257,36 @@ type scenarioFlags struct {
 }
 
 // source is what the flags say about a scenario.
-func (f *scenarioFlags) source(file string) (runner.Source, error) {
+func (f *scenarioFlags) source(p *runner.Process, file string) (runner.Source, error) {
 	s := runner.Source{File: file, Env: f.Env, Set: f.Set, CAFile: f.CAFile, Insecure: f.Insecure, Flags: scenarios.Flags{
 		Env: f.Environment, Endpoint: f.Endpoint, Method: f.Method, Qualifier: f.Qualifier, Timeout: f.Timeout,
 		Body: f.Data, Headers: f.Headers, Checks: f.Check,
 	}}
 	if f.Data != nil && strings.HasPrefix(*f.Data, "@") {
-		body, err := os.ReadFile((*f.Data)[1:])
+		body, err := readBody(p, file, (*f.Data)[1:])
 		if err != nil {
-			return s, fmt.Errorf("-d: %w", err)
+			return s, err
 		}
 		text := string(body)
 		s.Flags.Body = &text
 	}
 	return s, nil
+}
+
+// readBody reads the file of -d @FILE; - is standard input.
+func readBody(p *runner.Process, scenario, name string) (body []byte, err error) {
+	switch {
+	case name == "-" && scenario == "-":
+		return nil, wrongCommandLine(runner.Hinted(errors.New("-d @-: the scenario is read from standard input already"), "name a file for one of them"))
+	case name == "-":
+		body, err = io.ReadAll(p.In)
+	default:
+		body, err = os.ReadFile(name)
+	}
+	if err != nil {
+		return nil, runner.Hinted(fmt.Errorf("-d @%s: %w", name, err), "write -d @FILE for what is in a file, @- for standard input, or the body itself")
+	}
+	return body, nil
 }
 
 type loadFlags struct {
@@ -299,7 +321,7 @@ func (c *runCmd) Run(p *runner.Process, ctx *contextArg, given flags) error {
 	if c.Scenario == "" && c.Function == "" {
 		return wrongCommandLine(runner.Hinted(errors.New("run: neither a scenario nor --function was given"), "volley run scenario.yaml, or volley run --function hello --rate 50/s --for 30s"))
 	}
-	s, err := c.source(c.Scenario)
+	s, err := c.source(p, c.Scenario)
 	if err != nil {
 		return err
 	}
@@ -317,7 +339,7 @@ type invokeCmd struct {
 }
 
 func (c *invokeCmd) Run(p *runner.Process, ctx *contextArg) error {
-	s, err := c.source("")
+	s, err := c.source(p, "")
 	if err != nil {
 		return err
 	}
@@ -339,7 +361,7 @@ func (c *validateCmd) Run(p *runner.Process) error {
 	var errs []error
 	code := 0
 	for _, file := range c.Scenarios {
-		s, err := c.source(file)
+		s, err := c.source(p, file)
 		if err != nil {
 			return err
 		}
@@ -380,6 +402,9 @@ type emulateCmd struct {
 }
 
 func (c *emulateCmd) Run(p *runner.Process, ctx *contextArg) error {
+	if c.CAOut != "" && !c.TLS && c.Scenario == "" {
+		return wrongCommandLine(runner.Hinted(errors.New("--ca-out: without --tls there is no certificate"), "add --tls"))
+	}
 	o := runner.EmulateOptions{Listen: c.Listen, TLS: c.TLS, Truth: c.Truth, CAOut: c.CAOut}
 	return p.Emulate(ctx, runner.Source{File: c.Scenario, Env: c.Env, Set: c.Set, NoLoad: true, NoSteps: true}, o)
 }
@@ -398,12 +423,15 @@ func (c *reportCmd) Run(p *runner.Process) error {
 	if c.Out == "" {
 		return p.Report(c.Runs, formats)
 	}
-	f, err := os.Create(c.Out)
-	if err != nil {
-		return fmt.Errorf("--out: %w", err)
+	var text bytes.Buffer
+	p.Out, p.Colour = &text, false
+	err = p.Report(c.Runs, formats)
+	if text.Len() > 0 { // else what the file has stays
+		if e := os.WriteFile(c.Out, text.Bytes(), 0o644); e != nil {
+			err = errors.Join(err, fmt.Errorf("--out: %w", e))
+		}
 	}
-	p.Out, p.Colour = f, false
-	return errors.Join(p.Report(c.Runs, formats), f.Close())
+	return err
 }
 
 func wrongCommandLine(err error) error {

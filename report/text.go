@@ -135,7 +135,13 @@ func (p *page) verdict() {
 		}
 		words = append(words, told)
 	}
-	if d.ExitCode != 0 {
+	switch d.ExitCode {
+	case 0:
+	case 1:
+		words = append(words, "cut short by an error", "exit code 1")
+	case 105:
+		words = append(words, "interrupted", "exit code 105")
+	default:
 		words = append(words, fmt.Sprintf("exit code %d", d.ExitCode))
 	}
 	head := left(verdict, margin)

@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -116,7 +117,7 @@ func (p *Process) Emulate(ctx context.Context, s Source, o EmulateOptions) (err 
 	err = g.close()
 	<-failed
 	truth := g.server.Truth()
-	p.note("%d requests were answered", truth.Requests)
+	p.note("requests answered: %d", truth.Requests)
 	for _, n := range truth.Counts {
 		p.detail("  %s%s: %d× %s %d %s", n.Function, qualified(n.Qualifier), n.Requests, n.Outcome, n.Status, n.Cause)
 	}
@@ -138,15 +139,21 @@ func (p *Process) welcome(url string, c emulator.Config, o EmulateOptions) {
 	if p.Quiet {
 		return
 	}
-	name := "NAME"
-	for n := range c.Functions {
-		if name == "NAME" || n < name {
-			name = n
-		}
+	names := slices.Sorted(maps.Keys(c.Functions))
+	if len(names) == 0 {
+		p.note("there are no functions")
+		return
 	}
-	fmt.Fprintf(p.Err, "volley: %d functions; try: volley invoke %s --endpoint %s", len(c.Functions), name, url)
-	if o.TLS && o.CAOut != "" {
-		fmt.Fprintf(p.Err, " --ca-file %s", o.CAOut)
+	functions := "one function"
+	if n := len(names); n > 1 {
+		functions = fmt.Sprintf("%d functions", n)
 	}
-	_, _ = io.WriteString(p.Err, "\n")
+	trust := ""
+	switch {
+	case o.TLS && o.CAOut != "":
+		trust = " --ca-file " + o.CAOut
+	case o.TLS:
+		trust = " --insecure"
+	}
+	p.note("%s; try, with any token that it accepts:\n  volley invoke %s --endpoint %s%s -e TOKEN=any -H 'Authorization: Bearer ${TOKEN}'", functions, names[0], url, trust)
 }

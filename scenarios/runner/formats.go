@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -39,21 +40,41 @@ func ParseFormats(args []string) ([]Format, error) {
 	return list, nil
 }
 
-// write writes a document in every format that is wanted. One that fails does
-// not keep the others from being written.
-func (p *Process) write(d *record.Document, formats []Format) error {
+// check finds out before a run whether its reports could be written after it.
+func (f Format) check() error {
+	if f.File == "" || f.File == "-" {
+		return nil
+	}
+	dir := filepath.Dir(f.File)
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return Hinted(fmt.Errorf("--format %s=%s: there is no folder %s", f.Kind, f.File, dir), "make it, or name another file")
+	}
+	if info, err := os.Stat(f.File); err == nil && info.IsDir() {
+		return Hinted(fmt.Errorf("--format %s=%s: this is a folder", f.Kind, f.File), "name a file")
+	}
+	return nil
+}
+
+// write writes documents, one after the other, in every format that is wanted.
+// One that fails does not keep the others from being written.
+func (p *Process) write(formats []Format, docs ...*record.Document) error {
 	var errs []error
 	for _, f := range formats {
 		to := report.Formats()[f.Kind]
 		if f.Kind == "text" {
 			to = report.Text{Color: p.Colour && f.File == ""}.Write
 		}
-		if f.File == "" || f.File == "-" {
-			errs = append(errs, to(p.Out, d))
-			continue
-		}
 		var b bytes.Buffer
-		if err := to(&b, d); err != nil {
+		for i, d := range docs {
+			if i > 0 && f.Kind == "text" {
+				b.WriteByte('\n')
+			}
+			if err := to(&b, d); err != nil {
+				errs = append(errs, err)
+			}
+		}
+		if f.File == "" || f.File == "-" {
+			_, err := p.Out.Write(b.Bytes())
 			errs = append(errs, err)
 		} else if err := os.WriteFile(f.File, b.Bytes(), 0o644); err != nil {
 			errs = append(errs, fmt.Errorf("--format %s: %w", f.Kind, err))
@@ -65,6 +86,7 @@ func (p *Process) write(d *record.Document, formats []Format) error {
 // Report tells stored runs again, one after the other.
 func (p *Process) Report(dirs []string, formats []Format) error {
 	var errs []error
+	var docs []*record.Document
 	for _, dir := range dirs {
 		f, err := record.OpenFolder(dir)
 		if err != nil {
@@ -79,7 +101,10 @@ func (p *Process) Report(dirs []string, formats []Format) error {
 		for _, n := range notes {
 			p.note("%s: %s", dir, n)
 		}
-		errs = append(errs, p.write(d, formats))
+		docs = append(docs, d)
+	}
+	if len(docs) > 0 {
+		errs = append(errs, p.write(formats, docs...))
 	}
 	return errors.Join(errs...)
 }

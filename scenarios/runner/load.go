@@ -69,6 +69,9 @@ func (p *Process) read(file string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return nil, Hinted(fmt.Errorf("%s: this is a folder", file), "name the scenario's file in it")
+	}
 	return io.ReadAll(io.LimitReader(f, maxScenario))
 }
 
@@ -100,7 +103,7 @@ func (p *Process) transport(c *scenarios.Compiled, s Source, parallel int, trust
 	if s.CAFile != "" {
 		pem, err := os.ReadFile(s.CAFile)
 		if err != nil {
-			return nil, fmt.Errorf("--ca-file: %w", err)
+			return nil, Hinted(fmt.Errorf("--ca-file: %w", err), "name a file of certificates in PEM")
 		}
 		o.CAFile = append(pem, trust...)
 	}

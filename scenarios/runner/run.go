@@ -44,6 +44,7 @@ func (p *Process) Run(ctx context.Context, c *scenarios.Compiled, o RunOptions) 
 		return errors.Join(err, s.close())
 	}
 	fired := s.fire(ctx)
+	fired = errors.Join(fired, s.rowless(ctx, fired))
 	d, err := s.document(ctx, fired)
 	err = errors.Join(fired, err, s.close())
 	if d == nil {
@@ -52,7 +53,7 @@ func (p *Process) Run(ctx context.Context, c *scenarios.Compiled, o RunOptions) 
 	if e := record.WriteDocument(s.dir, d); e != nil {
 		err = errors.Join(err, fmt.Errorf("%s: %w", record.ReportFile, e))
 	}
-	if e := p.write(d, o.Formats); e != nil {
+	if e := p.write(o.Formats, d); e != nil {
 		err = errors.Join(err, e)
 	}
 	if !p.Quiet {
@@ -65,6 +66,17 @@ func (p *Process) Run(ctx context.Context, c *scenarios.Compiled, o RunOptions) 
 		return ExitError{Code: d.ExitCode}
 	}
 	return nil
+}
+
+// rowless says so where there was not one row to measure anything with.
+func (s *session) rowless(ctx context.Context, fired error) error {
+	if fired != nil || s.rows == nil || s.interrupted(ctx) {
+		return nil
+	}
+	if s.run.Tally().Due > 0 {
+		return nil
+	}
+	return Hinted(fmt.Errorf("data.file: %s: there are no rows", strings.Join(s.c.Data.Files, ", ")), "every iteration takes a row: add some")
 }
 
 // A session is everything that is open around one run.
@@ -88,13 +100,17 @@ type session struct {
 
 	stop    chan struct{} // closed to stop gently
 	stopped sync.Once
-	aborted string // the threshold that ended the run
 }
 
 // open opens what a run needs, the run folder last of all: where something is
 // wrong, none is left behind.
 func (p *Process) open(ctx context.Context, c *scenarios.Compiled, o RunOptions) (s *session, err error) {
 	s = &session{p: p, c: c, o: o, plan: c.Plan, stop: make(chan struct{})}
+	for _, f := range o.Formats {
+		if err := f.check(); err != nil {
+			return s, err
+		}
+	}
 	var trust []byte
 	if s.gateway, err = embedded(ctx, c); err != nil {
 		return s, err
@@ -148,10 +164,7 @@ func (p *Process) tool() record.Tool {
 
 // fire fires the plan; the error is that of the rows.
 func (s *session) fire(ctx context.Context) error {
-	s.watcher = check.Watch(s.c.Thresholds, func(source string) {
-		s.aborted = source
-		s.end()
-	})
+	s.watcher = check.Watch(s.c.Thresholds, func(string) { s.end() })
 	var asked sync.WaitGroup
 	over := make(chan struct{})
 	asked.Go(func() {
