@@ -364,7 +364,7 @@ func (c *compiler) body(path string, data *Value, event bool, v scopeVars) (fn f
 	}, false
 }
 
-var errNotObject = errors.New("the data of an event function is an object (PROTOCOL.md 1.1)")
+var errNotObject = errors.New("the data of an event function is an object")
 
 func asObject(b []byte) ([]byte, error) {
 	if !bytes.HasPrefix(b, []byte("{")) {

@@ -94,8 +94,8 @@ func (c *compiler) common(l *LoadSection) {
 		c.fail("load.warmup", "delete warmup, or use data.order: cycle", "with data.order: once, the warm-up would use up rows that are then missing")
 	}
 	if instead := c.closed(l); instead != "" {
-		for key, given := range map[string]bool{"max_in_flight": l.MaxInFlight != 0, "when_busy": l.WhenBusy != "", "arrivals": l.Arrivals != ""} {
-			if given {
+		for _, key := range [...]string{"arrivals", "max_in_flight", "when_busy"} {
+			if c.has("load." + key) {
 				c.fail("load."+key, "delete "+key+", or "+instead, "%s has no meaning in a closed run: each worker waits for its own iteration", key)
 			}
 		}
@@ -298,8 +298,8 @@ func manned(p pace.Profile, warmup time.Duration) pace.Profile {
 
 // replay makes an open run of recorded arrivals.
 func (c *compiler) replay(l *LoadSection) {
-	for key, given := range map[string]bool{"for": l.For != nil, "arrivals": l.Arrivals != ""} {
-		if given {
+	for _, key := range [...]string{"for", "arrivals"} {
+		if c.has("load." + key) {
 			c.fail("load."+key, "delete "+key, "the recording says when iterations are due")
 		}
 	}

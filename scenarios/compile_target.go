@@ -70,7 +70,7 @@ func (c *compiler) method(path, name string) {
 		return
 	}
 	names := slices.Sorted(maps.Keys(c.methods))
-	c.fail(path, "use "+strings.Join(names, ", "), "%s is not built into this version yet", quote(name))
+	c.fail(path, "use "+strings.Join(names, " or "), "%s is not built into this version yet", quote(name))
 }
 
 func (c *compiler) endpoint(path, endpoint string) {

@@ -188,7 +188,7 @@ func (d *decoder) dict(v reflect.Value, n *node, path string, r rules) {
 	}
 	v.Set(out)
 	if len(n.entries) < r.minItems {
-		d.add(n.at, path, fmt.Sprintf("name %d or more", r.minItems), "%d of at least %d", len(n.entries), r.minItems)
+		d.add(n.at, path, fmt.Sprintf("name %d or more", r.minItems), "names %d, where at least %d are wanted", len(n.entries), r.minItems)
 	}
 }
 

@@ -168,3 +168,19 @@ func TestFlagsOverFile(t *testing.T) {
 		}
 	}
 }
+
+// Mistakes on the command line have no place in a file to be sorted by.
+func TestMistakesOfFlagsKeepTheirOrder(t *testing.T) {
+	src := []byte(emulated + "load: {workers: 5, for: 1s}\nsteps: [{invoke: hello}]")
+	o := Options{Set: []string{"load.when_busy=wait", "load.arrivals=even", "load.max_in_flight=3"}}
+	_, err := Load("x.yaml", src, o)
+	first := told(err)
+	if strings.Count(first, "has no meaning") != 3 {
+		t.Fatalf("mistakes: %s", first)
+	}
+	for range 50 {
+		if _, err := Load("x.yaml", src, o); told(err) != first {
+			t.Fatalf("told once:\n%sand again:\n%s", first, told(err))
+		}
+	}
+}

@@ -160,19 +160,15 @@ type SaveLine struct {
 // Files are one or more files, or patterns of their names.
 type Files []string
 
-// Limits on values. Whoever needs more has probably mistyped.
+// Limits on values, beside those that the tags of the types hold. Whoever needs more has probably mistyped.
 const (
 	MaxRate       = 10_000_000 // per second
 	MaxWorkers    = 100_000
-	MaxInFlight   = 1_000_000
 	MaxIterations = 1_000_000_000_000
-	MaxStages     = 1_000
 	MaxSteps      = 1_000
 	MaxMembers    = 10_000
 	MaxThresholds = 1_000
 	MaxDuration   = 10_000 * time.Hour // more than a year
-	MaxAttempts   = 100
-	MaxRedirects  = 20
 )
 
 // resolve says what a plain scalar is, by the core schema of YAML 1.2
@@ -259,8 +255,13 @@ type problem struct{ what, fix string }
 
 // parseDuration reads a duration as Go does.
 func parseDuration(s string) (time.Duration, *problem) {
+	const generic = "write a duration such as 500ms, 10s or 1m30s"
 	if isNumber(s) && s != "" {
-		return 0, &problem{fmt.Sprintf("%s has no unit", quote(s)), fmt.Sprintf("write %ss or %sms", s, s)}
+		fix := generic
+		if unsigned(s) {
+			fix = fmt.Sprintf("write %ss or %sms", s, s)
+		}
+		return 0, &problem{fmt.Sprintf("%s has no unit", quote(s)), fix}
 	}
 	d, err := time.ParseDuration(s)
 	if err == nil {
@@ -269,14 +270,16 @@ func parseDuration(s string) (time.Duration, *problem) {
 		}
 		return d, nil
 	}
-	fix := "write a duration such as 500ms, 10s or 1m30s"
+	meant := ""
 	if m := regexp.MustCompile(`^([0-9]+) ?(d|days?|w|weeks?)$`).FindStringSubmatch(s); m != nil {
-		n, _ := strconv.ParseInt(m[1], 10, 32)
+		n, err := strconv.ParseInt(m[1], 10, 32)
 		hours := n * 24
 		if m[2][0] == 'w' {
 			hours *= 7
 		}
-		fix = fmt.Sprintf("write %dh", hours)
+		if err == nil {
+			meant = fmt.Sprintf("%dh", hours)
+		}
 	} else if m := regexp.MustCompile(`^([0-9.]+) ?(sec|secs|seconds?|min|mins|minutes?|hours?|hrs?|milliseconds?|msec|S|M|H|MS)$`).FindStringSubmatch(s); m != nil {
 		unit := strings.ToLower(m[2])
 		switch {
@@ -285,18 +288,26 @@ func parseDuration(s string) (time.Duration, *problem) {
 		default:
 			unit = unit[:1]
 		}
-		fix = "write " + m[1] + unit
+		meant = m[1] + unit
+	}
+	fix := generic
+	if d, err := time.ParseDuration(meant); err == nil && d <= MaxDuration {
+		fix = "write " + meant
 	}
 	return 0, &problem{fmt.Sprintf("%s is not a duration", quote(s)), fix}
 }
+
+// unsigned reports whether a text is a number of digits alone, with a point in
+// it at most: one that a unit may follow.
+func unsigned(s string) bool { return regexp.MustCompile(`^[0-9]+(\.[0-9]+)?$`).MatchString(s) }
 
 // parseRate reads N/s, N/m or N/h.
 func parseRate(s string) (float64, *problem) {
 	number, unit, ok := strings.Cut(s, "/")
 	n, err := strconv.ParseFloat(number, 64)
-	plain := regexp.MustCompile(`^[0-9]+(\.[0-9]+)?$`).MatchString(number)
+	plain := unsigned(number)
 	switch {
-	case !ok && isNumber(s) && s != "":
+	case !ok && plain:
 		return 0, &problem{fmt.Sprintf("%s is not a rate: it has no unit", quote(s)), fmt.Sprintf("write %s/s or %s/m", s, s)}
 	case err != nil || !plain:
 		return 0, &problem{fmt.Sprintf("%s is not a rate", quote(s)), "write a number and a unit, such as 200/s or 12000/m"}
@@ -353,7 +364,7 @@ func parseSize(s string) (int64, *problem) {
 	bad := &problem{fmt.Sprintf("%s is not a size", quote(s)), "write a number and a unit, such as 6MiB, 500KB or 100B"}
 	m := regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?)(B|KB|MB|GB|KiB|MiB|GiB)$`).FindStringSubmatch(s)
 	if m == nil {
-		if isNumber(s) && s != "" {
+		if unsigned(s) {
 			bad.what, bad.fix = fmt.Sprintf("%s has no unit", quote(s)), fmt.Sprintf("write %sB or %sMiB", s, s)
 		}
 		return 0, bad
@@ -374,7 +385,7 @@ func parseShare(s string) (float64, *problem) {
 	number, ok := strings.CutSuffix(s, "%")
 	n, err := strconv.ParseFloat(number, 64)
 	switch {
-	case !ok && isNumber(s) && s != "":
+	case !ok && unsigned(s) && n <= 100:
 		return 0, &problem{fmt.Sprintf("%s is not a share: it has no %%", quote(s)), "write " + s + "%"}
 	case err != nil || !ok || math.IsNaN(n):
 		return 0, &problem{fmt.Sprintf("%s is not a share", quote(s)), "write a percentage such as 0.1%"}
