@@ -101,7 +101,9 @@ func (b *burst) judge() {
 	if start < b.from {
 		return
 	}
-	asked := b.level.Area(start-b.from+window) - b.level.Area(start-b.from)
+	// What is sent after the end of the load was asked for in its last window.
+	from := min(start-b.from, max(0, b.level.Length()-window))
+	asked := b.level.Area(from+window) - b.level.Area(from)
 	for _, i := range []int64{b.now.index, b.now.index - 1} {
 		if i < 0 {
 			continue

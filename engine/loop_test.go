@@ -237,6 +237,7 @@ func TestBurst(t *testing.T) {
 	}{
 		{"even arrivals are none", 1000, -1, 0.99, 1.02},
 		{"what is caught up after a stall is one", 1000, 300, 1.9, 6},
+		{"a stall near the end is caught up in the last window", 1000, 1850, 1.4, 6},
 		{"few arrivals are not judged", 50, 20, 0, 0},
 	}
 	for _, tt := range tests {
