@@ -104,6 +104,9 @@ func FuzzCSV(f *testing.F) {
 				if m[n] != want[i+1][j] {
 					t.Fatalf("row %d has %q as %s, encoding/csv has %q", i, m[n], n, want[i+1][j])
 				}
+				if strings.Contains(want[i+1][j]+n, "\r\n") {
+					return // in a quoted field CR LF reads as LF, so this one cannot be written
+				}
 				record = append(record, m[n].(string))
 			}
 			if len(record) == 1 && record[0] == "" {
