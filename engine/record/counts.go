@@ -143,6 +143,7 @@ type seriesLine struct {
 	BytesIn  int64            `json:"bytes_in,omitempty"`
 	Fresh    int64            `json:"new_connections,omitempty"`
 	Reused   int64            `json:"reused_connections,omitempty"`
+	Unsent   int64            `json:"unsent,omitempty"` // of which nothing could be sent
 }
 
 type groupLine struct {
@@ -201,7 +202,7 @@ func seriesLines(s *set) []seriesLine {
 			continue
 		}
 		all = append(all, seriesLine{I: i, Outcomes: outcomeNames(c.outcomes), Statuses: statusNames(c.statuses),
-			BytesOut: c.bytesOut, BytesIn: c.bytesIn, Fresh: c.fresh, Reused: c.reused})
+			BytesOut: c.bytesOut, BytesIn: c.bytesIn, Fresh: c.fresh, Reused: c.reused, Unsent: c.unsent})
 	}
 	return all
 }

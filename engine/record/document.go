@@ -66,7 +66,8 @@ type Load struct {
 	IterationsAskedPerS float64 `json:"iterations_asked_per_s,omitempty"` // open runs only
 	IterationsSentPerS  float64 `json:"iterations_sent_per_s"`
 
-	// Invocations count over ActiveS. Good ones are ok.
+	// Invocations count over ActiveS. Good ones are ok; one of which nothing
+	// could be sent (no data, no credentials, or canceled before) is not sent.
 	InvocationsSentPerS float64 `json:"invocations_sent_per_s"`
 	InvocationsGoodPerS float64 `json:"invocations_good_per_s"`
 
@@ -295,7 +296,11 @@ func (t *Totals) load() Load {
 		return l
 	}
 	all, _ := t.Counts("")
-	l.InvocationsSentPerS = round(float64(all.Total-all.Outcomes[engine.Dropped]) / active)
+	sent := all.Total
+	for i := range t.set.series {
+		sent -= t.set.series[i].unsent
+	}
+	l.InvocationsSentPerS = round(float64(sent) / active)
 	l.InvocationsGoodPerS = round(float64(all.Outcomes[engine.OK]) / active)
 	return l
 }

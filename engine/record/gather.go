@@ -42,6 +42,9 @@ func (g *gather) take(s *sample) {
 		}
 		c.bytesOut += s.bytesOut
 		c.bytesIn += s.bytesIn
+		if s.unsent {
+			c.unsent++
+		}
 		if s.fresh {
 			c.fresh++
 		}

@@ -184,7 +184,7 @@ func addSeries(to *set, l *seriesLine) error {
 	if l.I < 0 || l.I >= len(to.series) {
 		return fmt.Errorf("series %d: the header has %d", l.I, len(to.series))
 	}
-	c := seriesCount{bytesOut: l.BytesOut, bytesIn: l.BytesIn, fresh: l.Fresh, reused: l.Reused}
+	c := seriesCount{bytesOut: l.BytesOut, bytesIn: l.BytesIn, fresh: l.Fresh, reused: l.Reused, unsent: l.Unsent}
 	for name, n := range l.Outcomes {
 		o, ok := engine.ParseOutcome(name)
 		if !ok {

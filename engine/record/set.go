@@ -184,6 +184,7 @@ type seriesCount struct {
 	bytesIn  int64
 	fresh    int64 // attempts on a new connection
 	reused   int64 // attempts on one that had carried a request before
+	unsent   int64 // results of which nothing could be sent
 }
 
 func (c *seriesCount) addTo(to *Counts) {
@@ -212,6 +213,7 @@ func (c *seriesCount) merge(o *seriesCount) {
 	c.bytesIn += o.bytesIn
 	c.fresh += o.fresh
 	c.reused += o.reused
+	c.unsent += o.unsent
 }
 
 // maxStatuses bounds the HTTP statuses that a series tells apart.

@@ -45,6 +45,7 @@ type sample struct {
 	outcome  engine.Outcome
 	warmup   bool
 	single   bool  // an attempt of a step that retries, beside its invocation
+	unsent   bool  // an invocation of which nothing could be sent
 	fresh    bool  // attempts on new connections
 	reused   bool  // attempts on used ones
 	members  int32 // of a group
@@ -116,6 +117,7 @@ func (s *shard) Invocation(r *engine.Result) {
 	i := r.Invocation
 	retries := i.Step.Attempts >= 0
 	v := newSample(ofInvocation, i.Step.Series, i.Warmup)
+	v.unsent = len(r.Attempts) == 0
 	v.outcome, v.status, v.class = r.Reply.Outcome, int32(r.Reply.Status), classOf(r.Reply.Outcome)
 	if v.class != All {
 		v.set(Response, r.Response())
