@@ -93,7 +93,7 @@ func TestEveryOutcome(t *testing.T) {
 		{"a port where nobody listens", "target: {endpoint: 'http://127.0.0.1:1'}\nload: {workers: 1, iterations: 4}\n" + once, engine.NetworkError, 4, "refused", 0},
 		{"a name that does not resolve", "target: {endpoint: 'http://nobody.invalid', timeout: 5s}\nload: {workers: 1, iterations: 1}\n" + once, engine.NetworkError, 1, "dns", 0},
 		{"a certificate that nobody knows", "target: {endpoint: '" + selfSigned.URL + "'}\nload: {workers: 1, iterations: 4}\n" + once, engine.NetworkError, 4, "tls", 0},
-		{"the losers of a race", emulated("{latency: {p50: 20ms, p99: 200ms}}") + "steps: [{race: [{invoke: hello}, {invoke: hello}], on_loss: cancel}]", engine.Canceled, 4, "", 0},
+		{"the losers of a race", emulated("{latency: 10ms, versions: {'2': {latency: 200ms}}}") + "steps: [{race: [{invoke: hello}, {invoke: hello, qualifier: '2'}], on_loss: cancel}]", engine.Canceled, 4, "", 0},
 	}
 	seen := map[engine.Outcome]bool{}
 	for _, tt := range tests {
