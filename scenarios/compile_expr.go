@@ -167,7 +167,7 @@ func (c *compiler) reads(path string, reads []payload.Read, v scopeVars) {
 			}
 			names := slices.Sorted(maps.Keys(v.saved))
 			fix := "save it in an earlier step: save: {" + r.Field + ": body.…}"
-			if near := nearest(r.Field, names); near != "" {
+			if near := payload.Nearest(r.Field, names); near != "" {
 				fix = "did you mean vars." + near + "?"
 			} else if len(names) > 0 {
 				fix += "; saved so far: " + strings.Join(names, ", ")

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"volley/engine/auth"
+	"volley/scenarios/payload"
 )
 
 // A decoder makes Go values of nodes. It reports every mistake that it meets,
@@ -125,7 +126,7 @@ func (d *decoder) unknownKey(e entry, path string, known []field) {
 		names = append(names, f.name)
 	}
 	fix := didYouMean(e.key, names, "key")
-	near := nearest(e.key, names)
+	near := payload.Nearest(e.key, names)
 	if other, ok := otherNames()[e.key]; ok && slices.Contains(names, other) {
 		near, fix = other, "did you mean "+other+"?"
 	}
@@ -246,7 +247,7 @@ func (d *decoder) among(n *node, path, s string, allowed []string) bool {
 		return true
 	}
 	fix := "write one of " + strings.Join(allowed, ", ")
-	if near := nearest(s, allowed); near != "" {
+	if near := payload.Nearest(s, allowed); near != "" {
 		fix = "did you mean " + near + "?"
 	}
 	d.add(n.at, path, fix, "%s is not one of %s", quote(s), strings.Join(allowed, ", "))

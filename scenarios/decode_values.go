@@ -106,7 +106,7 @@ func (v *Auth) decode(d *decoder, n *node, path string) {
 	safe := *n
 	safe.entries = nil
 	for _, e := range n.entries {
-		if slices.Contains(names, e.key) || nearest(e.key, names) != "" || otherNames()[e.key] != "" {
+		if slices.Contains(names, e.key) || payload.Nearest(e.key, names) != "" || otherNames()[e.key] != "" {
 			safe.entries = append(safe.entries, e)
 			continue
 		}

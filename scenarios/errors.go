@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"volley/engine/auth"
+	"volley/scenarios/payload"
 )
 
 // An Error is one mistake in a scenario, in a file or on the command line.
@@ -140,7 +141,7 @@ func quote(s string) string {
 
 // didYouMean suggests the nearest of names, or lists them when none is near.
 func didYouMean(name string, names []string, what string) string {
-	if near := nearest(name, names); near != "" {
+	if near := payload.Nearest(name, names); near != "" {
 		return "did you mean " + near + "?"
 	}
 	const most = 30
@@ -153,44 +154,4 @@ func didYouMean(name string, names []string, what string) string {
 		list, more = list[:most], ", …"
 	}
 	return "known: " + strings.Join(list, ", ") + more
-}
-
-// nearest returns the candidate that looks most like name, "" if none is near.
-func nearest(name string, candidates []string) string {
-	best, least := "", len([]rune(name))/3+2
-	for _, c := range candidates {
-		if d := distance(strings.ToLower(name), strings.ToLower(c)); d < least && d < len(c) {
-			best, least = c, d
-		}
-	}
-	return best
-}
-
-// distance counts the characters to insert, delete, replace or swap with their
-// neighbour to make b of a (optimal string alignment). Long texts are far apart.
-func distance(a, b string) int {
-	x, y := []rune(a), []rune(b)
-	const most = 64
-	if len(x) > most || len(y) > most {
-		return most
-	}
-	var before, last, row [most + 1]int
-	for j := range len(y) + 1 {
-		last[j] = j
-	}
-	for i := 1; i <= len(x); i++ {
-		row[0] = i
-		for j := 1; j <= len(y); j++ {
-			cost := 1
-			if x[i-1] == y[j-1] {
-				cost = 0
-			}
-			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
-			if i > 1 && j > 1 && x[i-1] == y[j-2] && x[i-2] == y[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		before, last = last, row
-	}
-	return last[len(y)]
 }

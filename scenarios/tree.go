@@ -12,6 +12,8 @@ import (
 	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"volley/scenarios/payload"
 )
 
 // Limits on scenario files. They are far above what people write, and low
@@ -392,7 +394,7 @@ func (t *treeBuilder) alias(n *ast.AliasNode, path string, at origin) *node {
 			names = append(names, a)
 		}
 		fix := "write &" + name + " at an earlier value"
-		if near := nearest(name, names); near != "" {
+		if near := payload.Nearest(name, names); near != "" {
 			fix = "did you mean *" + near + "?"
 		}
 		t.add(at, path, fix, "*%s has no anchor before it", name)

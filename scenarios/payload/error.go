@@ -186,7 +186,7 @@ func unknownName(name string, scope Scope) (what, fix string) {
 	what = fmt.Sprintf("unknown name %s", name)
 	known := scope.Names()
 	candidates := append(known, functionNames()...)
-	if near := nearest(name, candidates); near != "" {
+	if near := Nearest(name, candidates); near != "" {
 		return what, fmt.Sprintf("did you mean %s?", near)
 	}
 	return what, "known here: " + strings.Join(known, ", ") + ", and functions"
@@ -202,8 +202,9 @@ func isName(name string) bool {
 	return false
 }
 
-// nearest returns the candidate that looks most like name, or "" if none is near enough to be meant.
-func nearest(name string, candidates []string) string {
+// Nearest returns the candidate that looks most like name, whatever the case,
+// or "" if none is near enough to be meant: hints rest on it.
+func Nearest(name string, candidates []string) string {
 	best, bestDistance := "", max(1, len([]rune(name))/3)+1
 	for _, c := range candidates {
 		d := distance(strings.ToLower(name), strings.ToLower(c))

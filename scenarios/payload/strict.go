@@ -318,7 +318,7 @@ func missing(path, key string, keys func() []string) error {
 	names := keys()
 	slices.Sort(names)
 	root, _, _ := strings.Cut(path, ".")
-	near := nearest(key, names)
+	near := Nearest(key, names)
 	fix := fmt.Sprintf(`if it may be missing, write %s ?? "default"`, path)
 	if near != "" {
 		fix = fmt.Sprintf("did you mean %s%s?", parent(path, key), fieldPath(near))
