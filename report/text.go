@@ -274,7 +274,7 @@ func (p *page) load() {
 			"closed: an iteration is due when its worker is free")
 	} else {
 		lines = append(lines, fmt.Sprintf("asked %s, sent %s: %s due in %s, %s sent", rate(l.IterationsAskedPerS), rate(l.IterationsSentPerS),
-			plural(l.Due, "iteration"), seconds(l.SendingS), count(l.Sent)))
+			plural(l.Due, "iteration"), seconds(cmp.Or(l.AskingS, l.SendingS)), count(l.Sent)))
 		lost := "dropped 0"
 		if l.Dropped > 0 {
 			lost = p.paint(red, fmt.Sprintf("dropped %s (%s)", count(l.Dropped), share(l.Dropped, l.Due)))

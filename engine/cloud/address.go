@@ -60,7 +60,7 @@ func endpoint(base string, to *engine.Request) error {
 func functionPath(name string, to *engine.Request) error {
 	if !validName(name) {
 		return fmt.Errorf("invoke: %q is not a function name; it starts with a letter, ends with a letter or digit, "+
-			"has letters, digits, - and _ between, and is 2 to 60 characters long (PROTOCOL.md 1.1)", name)
+			"has letters, digits, - and _ between, and is 2 to 60 characters long", name)
 	}
 	to.Path += "/v1/functions/" + name
 	return nil

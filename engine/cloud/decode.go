@@ -162,7 +162,7 @@ func scalar(raw json.RawMessage) string {
 // the beginning of its text.
 func plain(from *engine.Response) string {
 	if from.Status == 443 && len(from.Body) == 0 {
-		return "nothing listens on the function's port (PROTOCOL.md 1.3)"
+		return "nothing listens on the function's port"
 	}
 	text := from.Body[:min(len(from.Body), engine.MaxMessage)]
 	return clean(strings.Join(strings.Fields(string(text)), " "), engine.MaxMessage)

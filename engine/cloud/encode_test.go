@@ -196,7 +196,7 @@ func TestEncodeRefuses(t *testing.T) {
 		{"a line break in the token, which is not quoted", all, "hush\n", target(func(t *engine.Target) { t.Endpoint = "http://h" }), []string{"auth: ", "control character at byte 4"}},
 		{"no environment", gate, "T", target(func(t *engine.Target) { t.Env = "" }), []string{"target.env", "target.endpoint"}},
 		{"an environment that would lead elsewhere", gate, "T", target(func(t *engine.Target) { t.Env = "evil.com/" }), []string{"target.env", `"evil.com/"`}},
-		{"a name that starts with a digit", gate, "T", func(i *engine.Invocation) { i.Step.Function = "1a" }, []string{`invoke: "1a"`, "PROTOCOL.md 1.1"}},
+		{"a name that starts with a digit", gate, "T", func(i *engine.Invocation) { i.Step.Function = "1a" }, []string{`invoke: "1a"`, "2 to 60 characters"}},
 		{"a name of one letter", gate, "T", func(i *engine.Invocation) { i.Step.Function = "a" }, []string{"invoke: "}},
 		{"a name that ends with a dash", gate, "T", func(i *engine.Invocation) { i.Step.Function = "ab-" }, []string{"invoke: "}},
 		{"a name with a slash", gate, "T", func(i *engine.Invocation) { i.Step.Function = "a/../b" }, []string{"invoke: "}},

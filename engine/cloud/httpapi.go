@@ -33,7 +33,7 @@ func (httpAPI) Encode(i *engine.Invocation, g auth.Grant, _ time.Time, to *engin
 	if len(to.Body) == 0 {
 		to.Body = []byte("{}")
 	} else if !isObject(to.Body) {
-		return fmt.Errorf("data: %s is not a JSON object, and the gateway takes no other event (PROTOCOL.md 1.1)", snippet(to.Body))
+		return fmt.Errorf("data: %s is not a JSON object, and the gateway takes no other event", snippet(to.Body))
 	}
 	if err := authorize(g, to); err != nil {
 		return err

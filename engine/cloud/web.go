@@ -30,7 +30,7 @@ func (web) Encode(i *engine.Invocation, g auth.Grant, _ time.Time, to *engine.Re
 		return errors.New("target.endpoint: is empty; the method web needs the domain of the HTTP access service, such as https://example.com")
 	}
 	if t.Qualifier != "" {
-		return fmt.Errorf("target.qualifier: %q cannot be asked for by the method web, whose route fixes the version (PROTOCOL.md 3); "+
+		return fmt.Errorf("target.qualifier: %q cannot be asked for by the method web, whose route fixes the version; "+
 			"leave it empty, or use http-function", t.Qualifier)
 	}
 	if i.Step.HTTP != nil && i.Step.HTTP.Raw {

@@ -33,6 +33,7 @@ type cold struct {
 	shape  *shape
 	start  time.Time
 	onDisk bool
+	mask   func(string) string // hides secrets in what came from outside
 
 	mu       sync.Mutex
 	errors   errorTable
@@ -46,8 +47,11 @@ type cold struct {
 	bar atomic.Int64 // what a response must exceed to be among the slowest
 }
 
-func newCold(s *shape, start time.Time, onDisk bool) *cold {
-	c := &cold{shape: s, start: start, onDisk: onDisk, alike: map[failureKey]int{}}
+func newCold(s *shape, start time.Time, onDisk bool, mask func(string) string) *cold {
+	if mask == nil {
+		mask = func(text string) string { return text }
+	}
+	c := &cold{shape: s, start: start, onDisk: onDisk, mask: mask, alike: map[failureKey]int{}}
 	c.errors.byKey = map[errorKey]int{}
 	c.bar.Store(-1)
 	return c
@@ -159,7 +163,9 @@ func (c *cold) failed(r *engine.Result) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !r.Invocation.Warmup {
-		c.errors.add(&r.Reply)
+		reply := r.Reply
+		reply.Message = c.mask(reply.Message)
+		c.errors.add(&reply)
 	}
 	if !c.onDisk {
 		return
@@ -183,7 +189,7 @@ func (c *cold) failed(r *engine.Result) {
 func (c *cold) expression(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.errors.add(&engine.Reply{Outcome: engine.Rejected, Detail: "expression", Message: err.Error()})
+	c.errors.add(&engine.Reply{Outcome: engine.Rejected, Detail: "expression", Message: c.mask(err.Error())})
 }
 
 // appendJSON appends v as one line. What cannot be written as JSON (a number
@@ -230,9 +236,9 @@ func (c *cold) entry(r *engine.Result) Entry {
 	k := c.shape.series[i.Step.Series]
 	f := Entry{At: c.start.Add(r.End).UTC(), Step: k.Step, Function: k.Function, Method: k.Method, Qualifier: k.Qualifier, Arm: k.Arm,
 		Warmup: i.Warmup, Outcome: p.Outcome.String(), Detail: p.Detail, Status: p.Status, Code: p.Code,
-		Message: text(p.Message, engine.MaxMessage), RequestID: p.RequestID,
+		Message: text(c.mask(p.Message), engine.MaxMessage), RequestID: p.RequestID,
 		DueUS: us(r.Due), StartUS: us(r.Start), EndUS: us(r.End), ResponseUS: us(r.Response()), ServiceUS: us(r.Service()),
-		Attempts: len(r.Attempts), Reply: text(string(p.Body[:min(len(p.Body), maxKeptBody)]), maxKeptBody)}
+		Attempts: len(r.Attempts), Reply: text(c.mask(string(p.Body[:min(len(p.Body), maxKeptBody)])), maxKeptBody)}
 	if i.Scope != nil {
 		f.Iteration = i.Scope.Iteration
 	}
@@ -340,13 +346,13 @@ func (c *cold) slowestLines() []byte {
 	})
 	var lines []byte
 	for i := range all {
-		lines = appendJSON(lines, all[i].line())
+		lines = appendJSON(lines, all[i].line(c.mask))
 	}
 	return lines
 }
 
-func (s *slow) line() Slow {
-	l := Slow{Entry: s.Entry, HeldUS: s.heldUS, LatenessUS: s.latenessUS, Row: bounded(s.row), Item: bounded(s.item)}
+func (s *slow) line(mask func(string) string) Slow {
+	l := Slow{Entry: s.Entry, HeldUS: s.heldUS, LatenessUS: s.latenessUS, Row: bounded(s.row, mask), Item: bounded(s.item, mask)}
 	for i := range s.attempts {
 		a := &s.attempts[i]
 		t := SlowAttempt{DueUS: us(a.Due), StartUS: us(a.Start), EndUS: us(a.End), Outcome: a.Outcome.String(), Status: a.Status,
@@ -360,22 +366,27 @@ func (s *slow) line() Slow {
 		l.Tries = append(l.Tries, t)
 	}
 	if s.request != nil {
-		l.Curl = Curl(s.request, s.bodyBytes)
+		l.Curl = mask(Curl(s.request, s.bodyBytes))
 	}
 	return l
 }
 
-// bounded returns v, or the start of its JSON as a string when it is long.
-func bounded(v any) any {
+// bounded returns v without secrets, or the start of its JSON as a string when
+// it is long.
+func bounded(v any, mask func(string) string) any {
 	if v == nil {
 		return nil
 	}
 	b, err := json.Marshal(v)
-	switch {
-	case err != nil:
+	if err != nil {
 		return "not JSON: " + err.Error()
-	case len(b) > maxKeptRow:
-		return text(string(b), maxKeptRow) + "…"
 	}
-	return json.RawMessage(b)
+	shown := mask(string(b))
+	switch {
+	case len(shown) > maxKeptRow:
+		return text(shown, maxKeptRow) + "…"
+	case !json.Valid([]byte(shown)): // the secret was a number
+		return shown
+	}
+	return json.RawMessage(shown)
 }

@@ -62,6 +62,7 @@ type Load struct {
 	// Iterations asked for count over the time in which they came to be due, and
 	// those sent over the time until the last was, which is longer only where
 	// when_busy is wait. Both end before the last of them has.
+	AskingS             float64 `json:"asking_s,omitempty"` // in which they came to be due; open runs only
 	SendingS            float64 `json:"sending_s"`
 	IterationsAskedPerS float64 `json:"iterations_asked_per_s,omitempty"` // open runs only
 	IterationsSentPerS  float64 `json:"iterations_sent_per_s"`
@@ -287,6 +288,7 @@ func (t *Totals) load() Load {
 		Burst: round(n.Burst), Callers: n.Callers, BuffersRelieved: t.last.Relieved,
 		Held: NewDistribution(t.Hist("", All, Held)), Lateness: NewDistribution(t.Hist("", All, Lateness))}
 	if asking := n.Asking.Seconds(); asking > 0 && h.Model == "open" {
+		l.AskingS = round(asking)
 		l.IterationsAskedPerS = round(float64(n.Due) / asking)
 	}
 	if sending := n.Sending.Seconds(); sending > 0 {

@@ -2,12 +2,9 @@ package record
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -58,16 +55,6 @@ type Fingerprint struct {
 	File   string `json:"file"`
 	SHA256 string `json:"sha256"` // in hex
 	Bytes  int64  `json:"bytes"`
-}
-
-// NewFingerprint reads all of r, which is the file of that name.
-func NewFingerprint(file string, r io.Reader) (Fingerprint, error) {
-	sum := sha256.New()
-	n, err := io.Copy(sum, r)
-	if err != nil {
-		return Fingerprint{}, fmt.Errorf("fingerprint of %s: %w", file, err)
-	}
-	return Fingerprint{File: file, SHA256: hex.EncodeToString(sum.Sum(nil)), Bytes: n}, nil
 }
 
 // CreateFolder makes the folder of a run and returns its path: dir, if that is

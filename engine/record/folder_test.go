@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/iotest"
 	"time"
 )
 
@@ -119,16 +118,5 @@ func TestOpenFolder(t *testing.T) {
 		if _, _, err := f.Document(); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), ReportFile) {
 			t.Errorf("report.json is %s: error %v, want it to name the file and say %q", text, err, want)
 		}
-	}
-}
-
-func TestFingerprint(t *testing.T) {
-	got, err := NewFingerprint("users.csv", strings.NewReader("abc")) // FIPS 180-2, appendix B.1
-	want := Fingerprint{"users.csv", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", 3}
-	if err != nil || got != want {
-		t.Errorf("%+v, %v; want %+v", got, err, want)
-	}
-	if _, err := NewFingerprint("gone", iotest.ErrReader(errFull)); !errors.Is(err, errFull) {
-		t.Errorf("a file that cannot be read: %v", err)
 	}
 }

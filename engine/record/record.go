@@ -55,6 +55,11 @@ type Options struct {
 	// asks.
 	OnSecond func(*Second)
 
+	// Mask hides secrets in texts that came from outside and are kept: messages,
+	// the start of replies, rows, curl lines. It must be safe for concurrent use.
+	// Nil: there are none.
+	Mask func(text string) string
+
 	open func(path string) (file, error) // for tests that need failing disks
 }
 
@@ -118,7 +123,7 @@ func Create(o Options) (*Recorder, error) {
 	scratch := hdr.New(lowestUS, MaxUS, precision)
 	r := &Recorder{
 		o: o, shape: sh, head: newHeader(o.Plan, o.Start),
-		cold: newCold(sh, o.Start, o.Dir != ""),
+		cold: newCold(sh, o.Start, o.Dir != "", o.Mask),
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 		main: newGather(sh, scratch), warm: newGather(sh, scratch),
 		live:  live{hist: hdr.New(lowestUS, MaxUS, precision)},

@@ -187,7 +187,7 @@ func (s *session) fire(ctx context.Context) error {
 		Record: func() engine.Recorder { return s.record.Shard() },
 	})
 	var err error
-	s.record, err = record.Create(record.Options{Dir: s.dir, Plan: s.plan, Start: s.base, Tally: s.run.Tally, OnSecond: s.watcher.Second})
+	s.record, err = record.Create(record.Options{Dir: s.dir, Plan: s.plan, Start: s.base, Tally: s.run.Tally, OnSecond: s.watcher.Second, Mask: s.c.Mask})
 	if err != nil {
 		return err
 	}
@@ -317,8 +317,11 @@ func fingerprint(path string) (record.Fingerprint, error) {
 	}
 	defer f.Close()
 	info, err := f.Stat()
-	if err != nil || info.Size() > maxFingerprint {
-		return record.Fingerprint{Bytes: info.Size()}, err // too large to be read for this alone
+	if err != nil {
+		return record.Fingerprint{}, err
+	}
+	if info.Size() > maxFingerprint { // too large to be read for this alone
+		return record.Fingerprint{Bytes: info.Size()}, nil
 	}
 	h := sha256.New()
 	n, err := io.Copy(h, f)
