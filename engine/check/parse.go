@@ -12,7 +12,6 @@ import (
 
 	"volley/engine"
 	"volley/engine/record"
-	"volley/scenarios/payload"
 )
 
 // An Error is one mistake in a threshold, or in the names of steps that
@@ -286,7 +285,7 @@ func (p *parser) unknown(word string, at int) error {
 			return p.wrong(at, "write STEP, then all, ok or failed, then response, service, first, settle or makespan, then the metric",
 				"%q does not belong here", name)
 		}
-		if near := payload.Nearest(name, known); near != "" {
+		if near := nearest(name, known); near != "" {
 			return p.wrong(at, "did you mean "+near+"?", "no step is called %q", name)
 		}
 		return p.wrong(at, listed("the steps are", slices.Concat(p.steps, p.groups)), "no step is called %q", name)
@@ -294,7 +293,7 @@ func (p *parser) unknown(word string, at int) error {
 	if slices.Contains(known, word) {
 		return p.wrong(at, "write "+word+".p99, for example", "a metric is missing after %q", word)
 	}
-	if near := payload.Nearest(word, metrics()); near != "" {
+	if near := nearest(word, metrics()); near != "" {
 		return p.wrong(at, "did you mean "+near+"?", "%q is not a metric", word)
 	}
 	return p.wrong(at, "write p50 to p99.99, avg, min, max, med, count, rate, failed, or an outcome", "%q is not a metric", word)
@@ -454,4 +453,42 @@ func (p *parser) rate(t *Threshold, text string, bare bool, f float64) error {
 	}
 	t.Limit = f / per
 	return nil
+}
+
+// nearest returns the name most like word; "" when none is near enough.
+func nearest(word string, names []string) string {
+	best, least := "", max(1, utf8.RuneCountInString(word)/3)+1
+	for _, n := range names {
+		if d := distance(strings.ToLower(word), strings.ToLower(n)); d < least {
+			best, least = n, d
+		}
+	}
+	return best
+}
+
+// distance returns how many letters must be put in, left out, changed, or
+// swapped with their neighbour to make b of a (Damerau, "A technique for
+// computer detection and correction of spelling errors", 1964).
+func distance(a, b string) int {
+	x, y := []rune(a), []rune(b)
+	rows := [3][]int{make([]int, len(y)+1), make([]int, len(y)+1), make([]int, len(y)+1)}
+	for j := range rows[1] {
+		rows[1][j] = j
+	}
+	for i := range x {
+		before, last, now := rows[0], rows[1], rows[2]
+		now[0] = i + 1
+		for j := range y {
+			cost := 1
+			if x[i] == y[j] {
+				cost = 0
+			}
+			now[j+1] = min(last[j+1]+1, now[j]+1, last[j]+cost)
+			if i > 0 && j > 0 && x[i] == y[j-1] && x[i-1] == y[j] {
+				now[j+1] = min(now[j+1], before[j-1]+1)
+			}
+		}
+		rows[0], rows[1], rows[2] = last, now, before
+	}
+	return rows[1][len(y)]
 }

@@ -1,7 +1,6 @@
 package cloud_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -31,7 +30,7 @@ func serve(t *testing.T, c emulator.Config) (*emulator.Server, string) {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(context.Background(), ln, false) }()
+	go func() { ended <- s.Serve(t.Context(), ln, false) }()
 	t.Cleanup(func() {
 		s.Close()
 		if err := <-ended; err != nil {

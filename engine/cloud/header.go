@@ -60,7 +60,7 @@ func override(lines []engine.Field, to *engine.Request) error {
 // (RFC 9110, section 5).
 func checkField(f engine.Field) error {
 	if f.Name == "" || strings.ContainsFunc(f.Name, func(r rune) bool {
-		return !alnum(r) && strings.IndexRune("!#$%&'*+-.^_`|~", r) < 0
+		return !alnum(r) && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 	}) {
 		return fmt.Errorf("%q is not a header name", f.Name)
 	}

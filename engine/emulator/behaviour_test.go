@@ -23,7 +23,6 @@ type shot struct {
 	at     time.Duration
 	status int
 	took   time.Duration
-	cold   bool
 }
 
 // fire sends a request to fn at each of the times, inside a synctest bubble,
@@ -206,7 +205,7 @@ func TestSeeds(t *testing.T) {
 		}
 		return b.String()
 	}
-	if draws(7, "fn", "3") != draws(7, "fn", "3") {
+	if first := draws(7, "fn", "3"); first != draws(7, "fn", "3") {
 		t.Error("the same seed gives other numbers")
 	}
 	for _, other := range []string{draws(8, "fn", "3"), draws(7, "fm", "3"), draws(7, "fn", "4")} {

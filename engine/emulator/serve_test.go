@@ -30,7 +30,7 @@ func live(t testing.TB, c Config, secure bool) (*Server, string, *http.Client) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(ctx, ln, secure) }()
 	transport := &http.Transport{MaxIdleConnsPerHost: 1000}

@@ -162,8 +162,7 @@ func (e leafError) Error() string        { return string(e) }
 func (e leafError) Is(target error) bool { return target == errLeaf }
 
 func describe(err error) any {
-	var all *group.AggregateError
-	if errors.As(err, &all) {
+	if all, ok := errors.AsType[*group.AggregateError](err); ok {
 		list := []any{}
 		for _, e := range all.Errors {
 			list = append(list, describe(e))

@@ -102,7 +102,7 @@ func (s *conns) close() {
 	}
 	s.mu.Unlock()
 	for _, c := range open {
-		c.Close()
+		_ = c.Close() // it is given up, whatever it says
 	}
 	s.wait.Wait()
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -78,16 +79,14 @@ func stopped(ctx context.Context) string {
 // anything that differs from one connection to the next, such as our own port:
 // equal failures shall be counted together.
 func classify(err error) (detail, message string) {
-	var known *exchangeError
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*exchangeError](err); ok {
 		return known.detail, known.message
 	}
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "proxyconnect" {
 		return detailProxy, "the proxy: " + steady(op.Err)
 	}
-	var dns *net.DNSError
-	if errors.As(err, &dns) {
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return detailDNS, fmt.Sprintf("look up %s: %s", dns.Name, dns.Err)
 	}
 	if message, ok := aboutTLS(err); ok {
@@ -124,11 +123,10 @@ func byErrno(err error) string {
 // byText returns the detail of an error that only its text tells: most of
 // net/http's own have no type.
 func byText(err error) string {
-	var malformed textproto.ProtocolError
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return detailEOF
 	}
-	if errors.As(err, &malformed) {
+	if _, ok := errors.AsType[textproto.ProtocolError](err); ok {
 		return detailProtocol
 	}
 	text := err.Error()
@@ -159,17 +157,14 @@ func byText(err error) string {
 // aboutTLS says what is wrong with a certificate or a handshake, if that is
 // what failed.
 func aboutTLS(err error) (string, bool) {
-	var unknown x509.UnknownAuthorityError
-	if errors.As(err, &unknown) {
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		// A known reason: gateways that send only the leaf (PROTOCOL.md 1.5).
 		return "unable to verify the certificate chain; add the missing certificate with --ca-file", true
 	}
-	var name x509.HostnameError
-	if errors.As(err, &name) {
+	if name, ok := errors.AsType[x509.HostnameError](err); ok {
 		return wrongName(name), true
 	}
-	var bad *tls.CertificateVerificationError
-	if errors.As(err, &bad) {
+	if bad, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return "the certificate is not good: " + bad.Err.Error(), true
 	}
 	var record tls.RecordHeaderError
@@ -194,7 +189,7 @@ func aboutTLS(err error) (string, bool) {
 func wrongName(e x509.HostnameError) string {
 	names := e.Certificate.DNSNames
 	for _, ip := range e.Certificate.IPAddresses {
-		names = append(names[:len(names):len(names)], ip.String())
+		names = append(slices.Clip(names), ip.String())
 	}
 	if len(names) == 0 {
 		return fmt.Sprintf("the certificate is not for %s and has no name at all", e.Host)

@@ -150,7 +150,7 @@ func TestTraceIsClosed(t *testing.T) {
 	var tm Timing
 	tr.begin(&tr.connectStart)
 	tr.finish(&tm, time.Second, 1)
-	before := *(&tm)
+	before := tm
 	tr.mark(&tr.first)
 	tr.connected("", "", nil)
 	if tr.first != never || tr.connectDone != never || tm != before {

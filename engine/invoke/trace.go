@@ -16,7 +16,7 @@ import (
 // So each exchange has a trace of its own, behind a lock, and one is used again
 // only when all its hooks must have fired.
 type trace struct {
-	hooks context.Context // what makes net/http report here; made once
+	hooks context.Context //nolint:containedctx // it has no deadline, only what makes net/http report here
 
 	mu    sync.Mutex
 	base  time.Time
@@ -69,8 +69,8 @@ func (t *trace) with(ctx context.Context) context.Context { return traced{ctx, t
 // A traced is a context with the values of another. Wrapping ctx itself for
 // every exchange would make a dozen small objects.
 type traced struct {
-	context.Context
-	hooks context.Context
+	context.Context                 //nolint:containedctx // it is a context itself
+	hooks           context.Context //nolint:containedctx // asked for its values alone
 }
 
 func (c traced) Value(key any) any {
