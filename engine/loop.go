@@ -199,7 +199,7 @@ func (r *Run) take(warm bool) (n int64, row any, err error) {
 func (r *Run) pacer(sending, work context.Context) {
 	arrivals := r.load.Arrivals()
 	defer r.burst.judge() // the last window
-	defer func() { // the plan says when the load ends, where nobody stops it before
+	defer func() {        // the plan says when the load ends, where nobody stops it before
 		if sending.Err() != nil {
 			raise(&r.sendEnd, int64(r.now()))
 		}

@@ -132,7 +132,7 @@ func (l tallyLine) tally() engine.Tally {
 	return engine.Tally{Due: l.Due, Sent: l.Sent, Dropped: l.Dropped, Finished: l.Finished, Canceled: l.Canceled, Warmup: l.Warmup,
 		InFlight: l.InFlight, Callers: l.Callers, Elapsed: time.Duration(l.ElapsedUS) * time.Microsecond,
 		Asking: time.Duration(l.AskingUS) * time.Microsecond, Sending: time.Duration(l.SendingUS) * time.Microsecond,
-		Active:  time.Duration(l.ActiveUS) * time.Microsecond, Full: time.Duration(l.FullUS) * time.Microsecond, Burst: l.Burst}
+		Active: time.Duration(l.ActiveUS) * time.Microsecond, Full: time.Duration(l.FullUS) * time.Microsecond, Burst: l.Burst}
 }
 
 type seriesLine struct {
