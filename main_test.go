@@ -18,6 +18,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"volley/scenarios"
 	"volley/scenarios/runner"
 )
 
@@ -194,6 +195,26 @@ func TestReadme(t *testing.T) {
 	}
 	if commands < 5 {
 		t.Errorf("%d commands were found in the README", commands)
+	}
+}
+
+// The scenario in the README is one.
+func TestReadmeScenario(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindSubmatch(readme)
+	if block == nil {
+		t.Fatal("the README shows no scenario")
+	}
+	env := func(name string) (string, bool) { return "my-" + strings.ToLower(name), true }
+	c, err := scenarios.Load("README.yaml", block[1], scenarios.Options{Env: env, Dir: "examples"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := len(c.Thresholds); got != 4 || c.Plan.Parallel != 2 {
+		t.Errorf("%d thresholds, %d in parallel; want 4 and 2", got, c.Plan.Parallel)
 	}
 }
 
