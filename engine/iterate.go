@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"sync"
 	"time"
 )
@@ -268,9 +269,10 @@ func save(saves []Save, s *Scope, r *Reply) map[string]any {
 	return saved
 }
 
+// clip bounds a message, and never in the middle of a character.
 func clip(message string) string {
 	if len(message) > MaxMessage {
-		return message[:MaxMessage]
+		message = strings.ToValidUTF8(message[:MaxMessage], "")
 	}
 	return message
 }

@@ -168,3 +168,21 @@ steps: [{invoke: hello, data: {i: "${{ iteration }}", u: "${{ uuid() }}", n: "${
 		t.Errorf("%d payloads are the same with another seed", same)
 	}
 }
+
+// A data file has its fingerprint in run.json, however it is named.
+func TestFingerprints(t *testing.T) {
+	rows := filepath.Join(t.TempDir(), "rows.jsonl")
+	if err := os.WriteFile(rows, []byte("{\"a\":1}\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var dir string
+	run(t, "target: {emulator: {functions: {hello: {}}}}\ndata: {file: "+rows+", order: once}\nload: {workers: 1}\nsteps: [{invoke: hello}]\n",
+		func(o *runner.RunOptions) { dir = o.Out })
+	f, err := record.OpenFolder(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := f.Info.Fingerprints; len(got) != 2 || got[1].File != "rows.jsonl" || got[1].Bytes != 8 || len(got[1].SHA256) != 64 {
+		t.Errorf("fingerprints are %+v", got)
+	}
+}

@@ -294,7 +294,11 @@ func fingerprints(name string, c *scenarios.Compiled) ([]record.Fingerprint, err
 		return list, nil
 	}
 	for _, file := range c.Data.Files {
-		paths, err := filepath.Glob(filepath.Join(c.Data.Dir, file))
+		pattern := file
+		if !filepath.IsAbs(file) {
+			pattern = filepath.Join(c.Data.Dir, file)
+		}
+		paths, err := filepath.Glob(pattern)
 		if file == "-" || err != nil {
 			continue // no pattern: opening it has told what is wrong with it
 		}
