@@ -23,6 +23,16 @@ type Plan struct {
 	// Parallel is the most invocations that one iteration can have on the wire
 	// at once; at least 1. The pool of connections is sized from it.
 	Parallel int
+
+	Cost *Cost // nil: prices are not known
+}
+
+// A Cost is what invocations cost, in the currency of its prices.
+type Cost struct {
+	PerGBSecond float64 // for a GB of memory over a second of billed time
+	PerMillion  float64 // for a million invocations
+	MemoryBytes int64   // of each function, as it is configured
+	Budget      float64 // end the run when it has cost so much; 0: never
 }
 
 // A SeriesKey names one series: all results of one step by one method and
@@ -92,6 +102,7 @@ type Invoke struct {
 	Header []HeaderLine
 	HTTP   *HTTP // for methods that pass a real HTTP request through
 
+	Server *ServerProbe // nil: only the method says what it knows
 	Checks []Check
 	Saves  []Save
 	Retry  *Retry
@@ -130,6 +141,12 @@ type Target struct {
 type Check struct {
 	Source string // as written
 	Holds  func(*Scope, *Reply) (bool, error)
+}
+
+// A ServerProbe says where in a reply the function tells about itself. A nil
+// function is not asked; a value that is nil or of a wrong type is not told.
+type ServerProbe struct {
+	DurationMS, BilledMS, MemoryBytes, Cold, Instance func(*Scope, *Reply) (any, error)
 }
 
 // A Save takes a value out of a reply, for the steps after.

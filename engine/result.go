@@ -39,6 +39,7 @@ type Result struct {
 	Held       time.Duration // waits that the scenario asked for: limits, ceilings, backoffs
 	InService  time.Duration // End - Start, summed over the attempts
 	Reply      Reply         // of the last attempt
+	Renewed    bool          // an attempt more was made with a new token, after the old one was refused as expired
 	Attempts   []Attempt     // at least one, unless nothing could be sent
 	Request    *Request      // of the last attempt; nil when nothing could be sent
 }

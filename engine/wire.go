@@ -82,8 +82,12 @@ type Reply struct {
 	Message   string // the platform's or the error's words, at most MaxMessage bytes
 	RequestID string
 	Header    []Field
-	Body      []byte        // the function's own answer, without the method's envelope
-	Upstream  time.Duration // what the gateway says it spent upstream; 0 when it does not say (PROTOCOL.md 1.4)
+	Body      []byte     // the function's own answer, without the method's envelope
+	Server    ServerSide // what it tells about the function's side
+
+	// TokenExpired says that the grant was refused because it is too old, or
+	// has been superseded: with a new one the same request may well pass.
+	TokenExpired bool
 
 	// RetryAfter is what the server asked for in Retry-After; 0 when it did not.
 	RetryAfter time.Duration
@@ -97,11 +101,29 @@ type Reply struct {
 	Parsed any
 }
 
+// ServerSide is what a reply tells about the function's side, by the platform's
+// own means or by those that the scenario names. What is zero was not told.
+type ServerSide struct {
+	Timed       bool          // Duration was told; it may be 0
+	Duration    time.Duration // the function's own time, as near as the reply comes to it (PROTOCOL.md 1.4, 7.3)
+	Billed      time.Duration // what is billed of it
+	MemoryBytes int64         // the most that it used
+	Cold        Answer        // whether a new instance had to be started for it
+	Instance    string        // which instance answered, at most MaxInstance bytes
+}
+
+// MaxInstance bounds the name of an instance, in bytes.
+const MaxInstance = 64
+
 // MaxMessage bounds the text kept of an error, in bytes.
 const MaxMessage = 512
 
 // Get returns the value of the first header field of that name.
 func (r *Reply) Get(name string) string { return get(r.Header, name) }
+
+// A Noter is a method that has something to say to whoever reads a report: a
+// limit of the way, or what it cannot show.
+type Noter interface{ Notes() []string }
 
 // A Method is one way of asking a gateway to invoke a function. Encode and
 // Decode are pure: they do no I/O and read no clock.

@@ -283,7 +283,7 @@ steps:
 	if two.Qualifier != "4" || two.Timeout != time.Second || two.Endpoint != "https://example.com/base" || two.Env != "my-env" {
 		t.Errorf("overridden target: %+v", two)
 	}
-	g, err := one.Auth.Grant(t.Context())
+	g, err := one.Auth.Grant(t.Context(), nil)
 	if err != nil || g.Bearer.Reveal() != "sk-12345" {
 		t.Errorf("grant %v, %v", g, err)
 	}

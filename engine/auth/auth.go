@@ -52,21 +52,76 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // MarshalJSON returns what String returns, quoted.
 func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) }
 
-// A Grant is what a request is authorized with.
+// A Grant is what a request is authorized with: a token, or keys to sign it
+// with. The zero value grants nothing, which is right for a target that asks
+// for no credentials.
 type Grant struct {
-	Bearer Secret // goes into Authorization: Bearer (PROTOCOL.md 2.1); zero when there is none
+	Bearer Secret // Authorization: Bearer, or access_token where a method has it elsewhere (PROTOCOL.md 2.1)
+	Keys   Keys   // to sign with (PROTOCOL.md 9)
 }
+
+// IsZero reports whether g grants nothing.
+func (g Grant) IsZero() bool { return g.Bearer.IsZero() && g.Keys.IsZero() }
+
+// Keys are cloud credentials, which requests are signed with. Session is the
+// token of temporary ones; zero for those that last.
+type Keys struct{ ID, Key, Session Secret }
+
+// IsZero reports whether there are no keys.
+func (k Keys) IsZero() bool { return k.ID.IsZero() && k.Key.IsZero() }
 
 // A Source hands out a grant that is valid now. It must be safe for concurrent
-// use, and should make one refresh serve all who wait.
+// use, and makes one refresh serve all who wait.
 type Source interface {
-	Grant(ctx context.Context) (Grant, error)
+	// Grant returns a grant, which it may have to ask for. An error that cannot
+	// be mended by asking again is an *Error with Fatal set, and every later
+	// call returns it at once.
+	Grant(ctx context.Context, ask Exchange) (Grant, error)
+
+	// Refused says that the platform refused g as expired or superseded. It
+	// reports whether Grant can give another: a token made elsewhere stays what
+	// it is.
+	Refused(g Grant) bool
 }
 
+// An Exchange sends one request to where tokens are made, and reads its whole
+// reply. An error means that no reply came.
+type Exchange func(ctx context.Context, q *Ask) (*Answer, error)
+
+// An Ask is a request to where tokens are made. All of it may be secret.
+type Ask struct {
+	Verb   string
+	URL    string
+	Header [][2]string // name and value
+	Body   []byte
+}
+
+// An Answer is the reply to an Ask.
+type Answer struct {
+	Status int
+	Body   []byte
+}
+
+// An Error says why there is no grant, and what to do about it. It has no
+// secret in it.
+type Error struct {
+	What  string // such as "sign in at e-1.api.tcloudbasegateway.com: invalid_password: wrong name or password"
+	Code  string // the platform's code, if it gave one
+	Cure  string // what to do about it
+	Fatal bool   // asking again does not help
+}
+
+func (e *Error) Error() string { return e.What }
+
+// Hint returns what to do about it.
+func (e *Error) Hint() string { return e.Cure }
+
 // Fixed is a Source of one grant that never changes: an API key, a publishable
-// key, an access token made elsewhere. The zero value grants nothing, which is
-// right for a target that asks for no credentials.
+// key, an access token made elsewhere, keys to sign with.
 type Fixed struct{ G Grant }
 
 // Grant returns the fixed grant.
-func (f Fixed) Grant(context.Context) (Grant, error) { return f.G, nil }
+func (f Fixed) Grant(context.Context, Exchange) (Grant, error) { return f.G, nil }
+
+// Refused reports false: there is no other.
+func (f Fixed) Refused(Grant) bool { return false }

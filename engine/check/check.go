@@ -14,16 +14,16 @@ import (
 // hold. The detail is the source of the first that does not; one that cannot
 // be evaluated does not hold either, and the message says why. Replies that
 // are not ok stay as they are: what failed already says more than a check.
-func Reply(checks []engine.Check, s *engine.Scope, r *engine.Reply) {
+func Reply(i *engine.Invoke, s *engine.Scope, r *engine.Reply) {
 	if r.Outcome != engine.OK {
 		return
 	}
-	for i := range checks {
-		holds, err := checks[i].Holds(s, r)
+	for k := range i.Checks {
+		holds, err := i.Checks[k].Holds(s, r)
 		if err == nil && holds {
 			continue
 		}
-		r.Outcome, r.Detail, r.Message = engine.CheckFailed, checks[i].Source, ""
+		r.Outcome, r.Detail, r.Message = engine.CheckFailed, i.Checks[k].Source, ""
 		if err != nil {
 			r.Message = cut(err.Error())
 		}

@@ -42,14 +42,14 @@ func TestReply(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got := tt.in
-			Reply(tt.checks, &engine.Scope{}, &got)
+			Reply(&engine.Invoke{Checks: tt.checks}, &engine.Scope{}, &got)
 			if got.Outcome != tt.want.Outcome || got.Detail != tt.want.Detail || got.Message != tt.want.Message || got.Status != tt.want.Status || got.Code != tt.want.Code {
 				t.Errorf("reply = %+v, want %+v", got, tt.want)
 			}
 		})
 	}
 	var r engine.Reply
-	Reply([]engine.Check{long}, &engine.Scope{}, &r)
+	Reply(&engine.Invoke{Checks: []engine.Check{long}}, &engine.Scope{}, &r)
 	if len(r.Message) > engine.MaxMessage || !utf8.ValidString(r.Message) {
 		t.Errorf("a message of %d bytes, valid: %v", len(r.Message), utf8.ValidString(r.Message))
 	}

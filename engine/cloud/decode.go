@@ -30,7 +30,7 @@ func read(i *engine.Invocation, from *engine.Response, to *engine.Reply, passed 
 		Header:     from.Header,
 		Body:       from.Body,
 		RequestID:  requestID(from),
-		Upstream:   upstreamTime(from),
+		Server:     upstreamTime(from),
 		RetryAfter: retryAfter(from),
 	}
 	layer, reached, known := upstream(from)
@@ -193,13 +193,13 @@ func requestID(from *engine.Response) string {
 }
 
 // upstreamTime returns what the gateway says it spent upstream, in
-// milliseconds on the wire, or 0 (PROTOCOL.md 1.4).
-func upstreamTime(from *engine.Response) time.Duration {
+// milliseconds on the wire (PROTOCOL.md 1.4).
+func upstreamTime(from *engine.Response) engine.ServerSide {
 	ms, err := strconv.ParseFloat(from.Get("x-cloudbase-upstream-timecost"), 64)
-	if err != nil || !(ms > 0 && ms <= float64(time.Hour/time.Millisecond)) {
-		return 0
+	if err != nil || !(ms >= 0 && ms <= float64(time.Hour/time.Millisecond)) {
+		return engine.ServerSide{}
 	}
-	return time.Duration(ms * float64(time.Millisecond))
+	return engine.ServerSide{Timed: true, Duration: time.Duration(ms * float64(time.Millisecond))}
 }
 
 // maxRetryAfter bounds what a server may ask for.

@@ -159,8 +159,8 @@ func TestDecodeHeaders(t *testing.T) {
 		{"its other header", []string{"X-Cloudbase-Request-Id: b"}, `{"requestId":"c"}`, engine.Reply{RequestID: "b"}},
 		{"the body's, for want of a header", nil, `{"requestId":"c"}`, engine.Reply{RequestID: "c"}},
 		{"an id without end", []string{"X-Request-Id: " + strings.Repeat("é", 100)}, "", engine.Reply{RequestID: strings.Repeat("é", 64)}},
-		{"time upstream", []string{"x-cloudbase-upstream-timecost: 123"}, "", engine.Reply{Upstream: 123 * time.Millisecond}},
-		{"time upstream with a part", []string{"x-cloudbase-upstream-timecost: 0.5"}, "", engine.Reply{Upstream: 500 * time.Microsecond}},
+		{"time upstream", []string{"x-cloudbase-upstream-timecost: 123"}, "", engine.Reply{Server: engine.ServerSide{Timed: true, Duration: 123 * time.Millisecond}}},
+		{"time upstream with a part", []string{"x-cloudbase-upstream-timecost: 0.5"}, "", engine.Reply{Server: engine.ServerSide{Timed: true, Duration: 500 * time.Microsecond}}},
 		{"not called upstream", []string{"x-cloudbase-upstream-timecost: -"}, "", engine.Reply{}},
 		{"nonsense upstream", []string{"x-cloudbase-upstream-timecost: NaN"}, "", engine.Reply{}},
 		{"for ever upstream", []string{"x-cloudbase-upstream-timecost: 1e300"}, "", engine.Reply{}},
@@ -176,9 +176,9 @@ func TestDecodeHeaders(t *testing.T) {
 	for _, tt := range tests {
 		for method := range Methods() {
 			r := decode(method, answer(429, tt.body, tt.header...))
-			if r.RequestID != tt.want.RequestID || r.Upstream != tt.want.Upstream || r.RetryAfter != tt.want.RetryAfter {
+			if r.RequestID != tt.want.RequestID || r.Server != tt.want.Server || r.RetryAfter != tt.want.RetryAfter {
 				t.Errorf("%s: %s: id %q, upstream %v, retry after %v; want %q, %v, %v", method, tt.name,
-					r.RequestID, r.Upstream, r.RetryAfter, tt.want.RequestID, tt.want.Upstream, tt.want.RetryAfter)
+					r.RequestID, r.Server, r.RetryAfter, tt.want.RequestID, tt.want.Server, tt.want.RetryAfter)
 			}
 		}
 	}
@@ -217,7 +217,7 @@ func FuzzDecode(f *testing.F) {
 					t.Errorf("%s: %q is not valid or too long", name, text)
 				}
 			}
-			if r.Upstream < 0 || r.RetryAfter < 0 || int(r.Outcome) >= engine.NumOutcomes {
+			if r.Server.Duration < 0 || r.RetryAfter < 0 || int(r.Outcome) >= engine.NumOutcomes {
 				t.Errorf("%s: %+v", name, r)
 			}
 			if r.Outcome == engine.OK && (status < 200 || status > 299) {

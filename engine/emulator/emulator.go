@@ -61,6 +61,32 @@ type Config struct {
 	// long as there is one. Only their digests are kept.
 	Tokens []string
 
+	// Keys are the secret ids, each with its secret key, that signatures are
+	// checked with (PROTOCOL.md 9). Empty: the one pair of OpenKeys.
+	Keys map[string]string
+
+	// SessionTokens are the tokens of those ids in Keys that are temporary;
+	// a request signed with one of these must carry it.
+	SessionTokens map[string]string
+
+	// Users are the names, each with its password, that may sign in. Empty:
+	// every name may, with any password but an empty one.
+	Users map[string]string
+
+	// Apps are the ids, each with its secret, of WeChat apps. Empty: all.
+	Apps map[string]string
+
+	// TokenLife is how long the tokens last that are given out here; 0: 2 h.
+	TokenLife time.Duration
+
+	// SignInError makes every request for a token end with this error;
+	// SignInErrors lists and explains them. Empty: none.
+	SignInError string
+
+	// Record receives a line of JSON about every request as it came, secrets
+	// masked; see Server.
+	Record io.Writer
+
 	// Origins are the security domains whose pages may call HTTP Access
 	// Service paths, such as "https://app.example.com". Empty: all.
 	Origins []string
@@ -103,6 +129,9 @@ type Function struct {
 	// end in another way; ErrorKinds lists and explains the keys. In a version,
 	// nil is the function's, and an empty map is none.
 	Errors map[string]float64
+	// Memory is how much an instance has, and how much of it a request uses, in
+	// bytes; the control plane tells them. 0: 256 MiB, and a tenth of it.
+	Memory, MemoryUsed int64
 	// Concurrency is the most instances at one time, for each version; a request
 	// that finds all busy is answered 432. 0 means no limit.
 	Concurrency int

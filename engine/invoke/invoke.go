@@ -43,7 +43,7 @@ type Client struct {
 
 	// Check judges a reply that is ok, and may turn it into check_failed; nil
 	// when nothing is checked.
-	Check func([]engine.Check, *engine.Scope, *engine.Reply)
+	Check func(*engine.Invoke, *engine.Scope, *engine.Reply)
 
 	// Limit is the ceiling on attempts per second; nil for none.
 	Limit *Limit
@@ -113,8 +113,8 @@ func (c *Client) attempt(ctx context.Context, r *engine.Result, due, held time.D
 	if err == nil {
 		i.Step.Target.Method.Decode(i, &p, &r.Reply)
 		r.Reply.Took = t.End - t.Start
-		if c.Check != nil && r.Reply.Outcome == engine.OK && len(i.Step.Checks) > 0 {
-			c.Check(i.Step.Checks, i.Scope, &r.Reply)
+		if c.Check != nil && r.Reply.Outcome == engine.OK && (len(i.Step.Checks) > 0 || i.Step.Server != nil) {
+			c.Check(i.Step, i.Scope, &r.Reply)
 		}
 	}
 
@@ -139,7 +139,7 @@ func (c *Client) encode(ctx context.Context, r *engine.Result) (engine.Reply, bo
 	var grant auth.Grant
 	if target.Auth != nil {
 		var err error
-		if grant, err = target.Auth.Grant(ctx); err != nil {
+		if grant, err = target.Auth.Grant(ctx, nil); err != nil {
 			if ctx.Err() != nil {
 				return engine.Reply{Outcome: engine.Canceled, Message: stopped(ctx)}, false
 			}

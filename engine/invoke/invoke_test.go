@@ -176,8 +176,8 @@ func TestRetries(t *testing.T) {
 			i.Step.Target.Auth = source(func(context.Context) (auth.Grant, error) { return auth.Grant{}, errors.New("no token") })
 		}, nil, "grant"},
 	}
-	check := func(all []engine.Check, s *engine.Scope, r *engine.Reply) {
-		for _, c := range all {
+	check := func(i *engine.Invoke, s *engine.Scope, r *engine.Reply) {
+		for _, c := range i.Checks {
 			if ok, _ := c.Holds(s, r); !ok {
 				r.Outcome = engine.CheckFailed
 			}
@@ -210,7 +210,9 @@ func TestRetries(t *testing.T) {
 
 type source func(context.Context) (auth.Grant, error)
 
-func (s source) Grant(ctx context.Context) (auth.Grant, error) { return s(ctx) }
+func (s source) Grant(ctx context.Context, _ auth.Exchange) (auth.Grant, error) { return s(ctx) }
+
+func (s source) Refused(auth.Grant) bool { return false }
 
 // TestEachAttemptIsEncoded holds that a grant is asked for anew, so that a
 // token that ran out between two attempts is replaced.

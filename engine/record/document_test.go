@@ -40,7 +40,7 @@ func TestDocumentSaysWhatHappened(t *testing.T) {
 		unsent.Attempts, unsent.Reply.Status = nil, 0
 		s.Invocation(unsent)
 		retried := invocation(2, engine.OK, 0, 30*ms)
-		retried.Reply.Upstream = 5 * ms
+		retried.Reply.Server = engine.ServerSide{Timed: true, Duration: 5 * ms}
 		retried.Attempts = append([]engine.Attempt{{Due: 0, Start: 0, End: 10 * ms, Outcome: engine.Throttled, Status: 429, Phases: engine.NoPhases(), BytesOut: 1, BytesIn: 2}}, retried.Attempts...)
 		retried.InService = 20 * ms
 		s.Invocation(retried)

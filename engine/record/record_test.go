@@ -79,7 +79,7 @@ func feed(r *Recorder, seed uint64, n int, gap time.Duration) {
 		v.Reply.Status = outcomeStatus(v.Reply.Outcome)
 		v.Reply.Message = fmt.Sprintf("error %d on port %d", draw.IntN(120), 10000+draw.IntN(50000))
 		v.Reply.Code = []string{"", "A", "B"}[draw.IntN(3)]
-		v.Reply.Upstream = took / 2
+		v.Reply.Server = engine.ServerSide{Timed: true, Duration: took / 2}
 		v.Invocation.Warmup = now < 500*ms
 		v.End, v.Due, v.Start = now, now-took-3*ms, now-took
 		v.Held, v.InService = time.Duration(draw.IntN(2))*2*ms, took

@@ -127,8 +127,8 @@ func (s *shard) Invocation(r *engine.Result) {
 		if r.Held > 0 {
 			v.set(Held, r.Held)
 		}
-		if r.Reply.Upstream > 0 && !retries {
-			v.set(Upstream, r.Reply.Upstream)
+		if r.Reply.Server.Timed && !retries {
+			v.set(Upstream, r.Reply.Server.Duration)
 		}
 	}
 	for n := range r.Attempts {
@@ -166,8 +166,8 @@ func (s *shard) putAttempts(v sample, r *engine.Result) {
 			if a.Held > 0 {
 				t.set(Held, a.Held)
 			}
-			if n == len(r.Attempts)-1 && r.Reply.Upstream > 0 {
-				t.set(Upstream, r.Reply.Upstream)
+			if n == len(r.Attempts)-1 && r.Reply.Server.Timed {
+				t.set(Upstream, r.Reply.Server.Duration)
 			}
 		}
 		t.attempt(a)

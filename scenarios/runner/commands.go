@@ -106,8 +106,8 @@ func (p *Process) tellReply(r *engine.Result) {
 		}
 	}
 	fmt.Fprintln(p.Err)
-	if r.Reply.Upstream > 0 {
-		fmt.Fprintf(p.Err, "%-9s %s, as the gateway says\n", "upstream", r.Reply.Upstream)
+	if r.Reply.Server.Timed {
+		fmt.Fprintf(p.Err, "%-9s %s, as the reply says\n", "upstream", r.Reply.Server.Duration)
 	}
 }
 
