@@ -2,6 +2,7 @@ package engine
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"volley/engine/auth"
@@ -25,6 +26,29 @@ type Plan struct {
 	Parallel int
 
 	Cost *Cost // nil: prices are not known
+}
+
+// Targets returns where the plan's invocations go, each once.
+func (p *Plan) Targets() []*Target {
+	var all []*Target
+	var walk func([]Step)
+	walk = func(steps []Step) {
+		for i := range steps {
+			s := &steps[i]
+			if s.Invoke != nil && !slices.Contains(all, s.Invoke.Target) {
+				all = append(all, s.Invoke.Target)
+			}
+			if s.Group != nil {
+				walk(s.Group.Members)
+			}
+			walk(s.Sequence)
+			for _, c := range s.Pick {
+				walk(c.Steps)
+			}
+		}
+	}
+	walk(p.Steps)
+	return all
 }
 
 // A Cost is what invocations cost, in the currency of its prices.

@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"time"
+
+	"volley/engine/auth"
 )
 
 // An Invocation is one call as it is fired: a step of the plan with the values
@@ -40,6 +42,7 @@ type Result struct {
 	InService  time.Duration // End - Start, summed over the attempts
 	Reply      Reply         // of the last attempt
 	Renewed    bool          // an attempt more was made with a new token, after the old one was refused as expired
+	Grant      auth.Grant    // that the last attempt was made with
 	Attempts   []Attempt     // at least one, unless nothing could be sent
 	Request    *Request      // of the last attempt; nil when nothing could be sent
 }
@@ -69,13 +72,15 @@ type Attempt struct {
 }
 
 // Phases are the parts of an attempt's service time. A part that did not
-// happen (no dialling on a reused connection) is less than 0.
+// happen (no dialling on a reused connection) is less than 0. Preflight comes
+// before the service time: asking for leave, as browsers do, is a wait that the
+// scenario wants.
 type Phases struct {
-	DNS, Connect, TLS, Send, FirstByte, Receive time.Duration
+	DNS, Connect, TLS, Send, FirstByte, Receive, Preflight time.Duration
 }
 
 // NoPhases has no part.
-func NoPhases() Phases { return Phases{-1, -1, -1, -1, -1, -1} }
+func NoPhases() Phases { return Phases{-1, -1, -1, -1, -1, -1, -1} }
 
 // A GroupResult is what is written down about a group that has ended, losers
 // included. A group that is cut short, with the run or with a group around it,

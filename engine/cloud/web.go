@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"volley/engine"
@@ -12,19 +14,36 @@ import (
 
 // web asks as a browser would: any request on the domain of the HTTP Access
 // Service (PROTOCOL.md 3).
-type web struct{}
+type web struct{ Web }
+
+// newWeb returns the method with its options checked.
+func newWeb(o Web) (engine.Method, error) {
+	if o.Origin != "" {
+		u, err := url.Parse(o.Origin)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil ||
+			strings.TrimRight(o.Origin, "/") != u.Scheme+"://"+u.Host {
+			return nil, fmt.Errorf("web.origin: %q is not an origin; write scheme and host alone, such as https://app.example.com", o.Origin)
+		}
+		o.Origin = strings.ToLower(u.Scheme + "://" + u.Host)
+	} else if o.Preflight {
+		return nil, errors.New("web.preflight: without web.origin there is no page that would have to ask; set web.origin, or delete web.preflight")
+	}
+	if !slices.Contains([]string{"", "include", "same-origin", "omit"}, o.Credentials) {
+		return nil, fmt.Errorf("web.credentials: %q is not one of include, same-origin, omit", o.Credentials)
+	}
+	if !slices.Contains([]string{"", "worker", "iteration"}, o.Cookies) {
+		return nil, fmt.Errorf("web.cookies: %q is not one of worker, iteration", o.Cookies)
+	}
+	return web{o}, nil
+}
 
 func (web) Name() string { return "web" }
-
-// KeepsCookies says that cookies set by replies go back with later requests
-// of the same caller, as a browser sends them (credentials: include).
-func (web) KeepsCookies() bool { return true }
 
 // Encode writes the scenario's request to the target's endpoint. Without a
 // path of its own it goes to /FUNCTION. A qualifier is refused: the route
 // fixes the version, and a run that seemed to compare two would compare one
 // with itself.
-func (web) Encode(i *engine.Invocation, g auth.Grant, _ time.Time, to *engine.Request) error {
+func (w web) Encode(i *engine.Invocation, g auth.Grant, _ time.Time, to *engine.Request) error {
 	t := i.Step.Target
 	if t.Endpoint == "" {
 		return errors.New("target.endpoint: is empty; the method web needs the domain of the HTTP access service, such as https://example.com")
@@ -36,6 +55,9 @@ func (web) Encode(i *engine.Invocation, g auth.Grant, _ time.Time, to *engine.Re
 	if i.Step.HTTP != nil && i.Step.HTTP.Raw {
 		return errors.New("http.raw: is for the method http-function; web always sends the real request")
 	}
+	if g.Bearer.IsZero() && !g.Keys.IsZero() {
+		return errors.New("auth: a browser has no secret_id and secret_key to sign with, and the method web sends none; use a token, or no auth")
+	}
 	if err := endpoint(t.Endpoint, to); err != nil {
 		return err
 	}
@@ -45,7 +67,11 @@ func (web) Encode(i *engine.Invocation, g auth.Grant, _ time.Time, to *engine.Re
 	if err := authorize(g, to); err != nil {
 		return err
 	}
-	return passThrough(i, to)
+	if err := passThrough(i, to); err != nil {
+		return err
+	}
+	w.addOrigin(to)
+	return nil
 }
 
 // Decode reads the function's own answer, or the gateway's in its place.

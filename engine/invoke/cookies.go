@@ -11,41 +11,11 @@ import (
 	"volley/engine"
 )
 
-// A cookieKeeper is a method whose callers keep cookies, each their own, as
-// browsers do.
-type cookieKeeper interface{ KeepsCookies() bool }
-
 // Limits of a jar, those of common browsers; what goes beyond is ignored.
 const (
 	maxCookies = 180
 	maxCookie  = 4096 // bytes of one cookie
 )
-
-// jars has a jar for every caller that was ever given a cookie. There are at
-// most as many as callers, whose number the plan limits.
-type jars struct {
-	mu  sync.Mutex
-	all map[int]*jar
-}
-
-// jar returns the jar of i's caller; nil where the method keeps no cookies.
-func (c *Client) jar(i *engine.Invocation) *jar {
-	m, ok := i.Step.Target.Method.(cookieKeeper)
-	if !ok || !m.KeepsCookies() {
-		return nil
-	}
-	c.cookies.mu.Lock()
-	defer c.cookies.mu.Unlock()
-	if c.cookies.all == nil {
-		c.cookies.all = map[int]*jar{}
-	}
-	j := c.cookies.all[i.Worker]
-	if j == nil {
-		j = new(jar)
-		c.cookies.all[i.Worker] = j
-	}
-	return j
-}
 
 // A jar keeps the cookies of one caller. A nil jar keeps none. The members of
 // a group share their caller's, so it is safe for concurrent use.

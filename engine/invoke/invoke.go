@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"volley/engine"
@@ -48,7 +49,14 @@ type Client struct {
 	// Limit is the ceiling on attempts per second; nil for none.
 	Limit *Limit
 
-	cookies jars
+	// Fatal is told, once, that there is no way to a grant; nil when nobody
+	// wants to know. It must return at once.
+	Fatal func(*auth.Error)
+
+	tabs  tabs
+	fatal sync.Once
+	ready sync.Once
+	ask   auth.Exchange
 }
 
 var _ engine.Invoker = (*Client)(nil)
@@ -65,7 +73,14 @@ func (c *Client) Invoke(ctx context.Context, i *engine.Invocation, r *engine.Res
 	}
 	due, held := i.Due, i.Held
 	var b backoff
-	for c.attempt(ctx, r, due, held) && b.again(i, r) {
+	for c.attempt(ctx, r, due, held) {
+		if c.renew(r) {
+			due, held = r.End, 0
+			continue
+		}
+		if !b.again(i, r) {
+			break
+		}
 		wait := b.wait(i, r)
 		due = r.End + wait
 		if !c.sleepUntil(ctx, due) {
@@ -94,7 +109,10 @@ func (c *Client) attempt(ctx context.Context, r *engine.Result, due, held time.D
 		c.unsent(r, engine.Reply{Outcome: engine.Canceled, Message: stopped(ctx)})
 		return false
 	}
-	if reply, ok := c.encode(ctx, r); !ok {
+	waited, reply, ok := c.encode(ctx, r)
+	held += waited
+	r.Held += waited
+	if !ok {
 		c.unsent(r, reply)
 		return false
 	}
@@ -102,10 +120,25 @@ func (c *Client) attempt(ctx context.Context, r *engine.Result, due, held time.D
 	tctx, cancel := context.WithTimeoutCause(ctx, i.Step.Target.Timeout, errTimeout)
 	var p engine.Response
 	t := Timing{Base: c.Base, Start: -1, Phases: engine.NoPhases()}
-	err = c.exchange(tctx, i, r.Request, &p, &t)
+	asked, err := c.preflight(tctx, i, r.Request)
+	if asked >= 0 {
+		held += asked
+		r.Held += asked
+	}
+	if reply, refused := blocked(err); refused {
+		cancel()
+		c.unsent(r, reply)
+		return false
+	}
+	if err == nil {
+		err = c.exchange(tctx, i, r.Request, &p, &t)
+	} else {
+		t.End = time.Since(c.Base) // it came to no more than asking for leave
+	}
 	if err != nil {
 		r.Reply = failure(ctx, tctx, i.Step.Target.Timeout, &t, err)
 	}
+	t.Phases.Preflight = asked
 	cancel()
 	if t.Start < 0 { // it waited for a connection all along
 		t.Start = t.End
@@ -113,6 +146,7 @@ func (c *Client) attempt(ctx context.Context, r *engine.Result, due, held time.D
 	if err == nil {
 		i.Step.Target.Method.Decode(i, &p, &r.Reply)
 		r.Reply.Took = t.End - t.Start
+		readable(i, r.Request, &p, &r.Reply)
 		if c.Check != nil && r.Reply.Outcome == engine.OK && (len(i.Step.Checks) > 0 || i.Step.Server != nil) {
 			c.Check(i.Step, i.Scope, &r.Reply)
 		}
@@ -132,25 +166,32 @@ func (c *Client) attempt(ctx context.Context, r *engine.Result, due, held time.D
 }
 
 // encode writes the request of the next attempt, with a grant that is valid
-// now. When it cannot, the reply says why.
-func (c *Client) encode(ctx context.Context, r *engine.Result) (engine.Reply, bool) {
+// now, and returns how long it waited for that. When it cannot, the reply says
+// why.
+func (c *Client) encode(ctx context.Context, r *engine.Result) (waited time.Duration, reply engine.Reply, ok bool) {
 	i := r.Invocation
 	target := i.Step.Target
-	var grant auth.Grant
+	r.Grant = auth.Grant{}
+	now := time.Now()
 	if target.Auth != nil {
 		var err error
-		if grant, err = target.Auth.Grant(ctx, nil); err != nil {
+		r.Grant, err = target.Auth.Grant(ctx, c.exchangeTokens())
+		asked := now
+		now = time.Now()
+		waited = now.Sub(asked)
+		if err != nil {
 			if ctx.Err() != nil {
-				return engine.Reply{Outcome: engine.Canceled, Message: stopped(ctx)}, false
+				return waited, engine.Reply{Outcome: engine.Canceled, Message: stopped(ctx)}, false
 			}
-			return engine.Reply{Outcome: engine.AuthFailed, Detail: "grant", Message: words("no credentials: " + err.Error())}, false
+			c.report(err)
+			return waited, engine.Reply{Outcome: engine.AuthFailed, Detail: "grant", Message: words("no credentials: " + err.Error())}, false
 		}
 	}
 	*r.Request = engine.Request{Header: r.Request.Header[:0]}
-	if err := target.Method.Encode(i, grant, time.Now(), r.Request); err != nil {
-		return engine.Reply{Outcome: engine.Rejected, Detail: "request", Message: words(err.Error())}, false
+	if err := target.Method.Encode(i, r.Grant, now, r.Request); err != nil {
+		return waited, engine.Reply{Outcome: engine.Rejected, Detail: "request", Message: words(err.Error())}, false
 	}
-	return engine.Reply{}, true
+	return waited, engine.Reply{}, true
 }
 
 // unsent writes down that no attempt was made, or no further one.

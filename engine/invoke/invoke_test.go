@@ -57,10 +57,29 @@ func (s *script) Exchange(ctx context.Context, _ int, q *engine.Request, p *engi
 type plain struct {
 	fail    error
 	cookies bool
+	fresh   bool
+	leave   bool  // asks for leave before each request
+	hidden  error // replies cannot be read
 }
 
-func (plain) Name() string         { return "plain" }
-func (m plain) KeepsCookies() bool { return m.cookies }
+func (plain) Name() string { return "plain" }
+
+func (m plain) Cookies(*engine.Request) bool { return m.cookies }
+func (m plain) Fresh() bool                  { return m.fresh }
+func (m plain) Preflight(q, to *engine.Request) bool {
+	*to = engine.Request{Verb: "OPTIONS", Scheme: q.Scheme, Host: q.Host, Path: q.Path}
+	return m.leave
+}
+
+func (plain) Leave(_ *engine.Request, from *engine.Response) (time.Duration, error) {
+	age, _ := time.ParseDuration(from.Get("Age"))
+	if from.Status != 204 {
+		return 0, errors.New("no leave")
+	}
+	return age, nil
+}
+
+func (m plain) Readable(*engine.Request, *engine.Response) error { return m.hidden }
 
 func (m plain) Encode(i *engine.Invocation, g auth.Grant, _ time.Time, to *engine.Request) error {
 	to.Verb, to.Scheme, to.Host, to.Path, to.Body = "POST", "http", "h", "/"+i.Step.Function, i.Data

@@ -14,7 +14,7 @@ import (
 // it is one attempt: its phases are sums. The reply to the last request stands,
 // a redirect that was one too many included.
 func (c *Client) exchange(ctx context.Context, i *engine.Invocation, q *engine.Request, p *engine.Response, t *Timing) error {
-	jar, own := c.jar(i), cookie(q)
+	jar, own := c.tab(i).jar(i.Step.Target.Method, q), cookie(q)
 	err := c.hop(ctx, jar, own, i.Worker, q, p, t)
 	for n := 0; err == nil && n < i.Step.Target.Redirects; n++ {
 		next, ok, badly := redirect(q, p)
@@ -67,6 +67,7 @@ func (t *Timing) add(more *Timing) {
 	sum(&t.Phases.Send, more.Phases.Send)
 	sum(&t.Phases.FirstByte, more.Phases.FirstByte)
 	sum(&t.Phases.Receive, more.Phases.Receive)
+	sum(&t.Phases.Preflight, more.Phases.Preflight)
 }
 
 // redirect returns the request that a reply sends us on to, if it is a

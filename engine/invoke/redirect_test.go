@@ -73,9 +73,9 @@ func TestRedirects(t *testing.T) {
 }
 
 func TestTimingAdd(t *testing.T) {
-	a := Timing{Start: 1, End: 2, Reused: true, BytesOut: 3, BytesIn: 4, Phases: engine.Phases{DNS: -1, Connect: -1, TLS: 1, Send: 1, FirstByte: 1, Receive: 1}}
-	a.add(&Timing{Start: 5, End: 9, BytesOut: 1, BytesIn: 1, Phases: engine.Phases{DNS: 2, Connect: -1, TLS: -1, Send: 1, FirstByte: 1, Receive: 1}})
-	want := Timing{Start: 1, End: 9, BytesOut: 4, BytesIn: 5, Phases: engine.Phases{DNS: 2, Connect: -1, TLS: 1, Send: 2, FirstByte: 2, Receive: 2}}
+	a := Timing{Start: 1, End: 2, Reused: true, BytesOut: 3, BytesIn: 4, Phases: engine.Phases{Preflight: -1, DNS: -1, Connect: -1, TLS: 1, Send: 1, FirstByte: 1, Receive: 1}}
+	a.add(&Timing{Start: 5, End: 9, BytesOut: 1, BytesIn: 1, Phases: engine.Phases{Preflight: -1, DNS: 2, Connect: -1, TLS: -1, Send: 1, FirstByte: 1, Receive: 1}})
+	want := Timing{Start: 1, End: 9, BytesOut: 4, BytesIn: 5, Phases: engine.Phases{Preflight: -1, DNS: 2, Connect: -1, TLS: 1, Send: 2, FirstByte: 2, Receive: 2}}
 	if !reflect.DeepEqual(a, want) {
 		t.Errorf("%+v, want %+v", a, want)
 	}

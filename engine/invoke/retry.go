@@ -16,7 +16,16 @@ type backoff struct{ rand *rand.Rand }
 // gave up ourselves is never tried again.
 func (b *backoff) again(i *engine.Invocation, r *engine.Result) bool {
 	p := i.Step.Retry
-	return p != nil && len(r.Attempts) < p.Attempts && r.Reply.Outcome != engine.Canceled && slices.Contains(p.On, r.Reply.Outcome)
+	return p != nil && tries(r) < p.Attempts && r.Reply.Outcome != engine.Canceled && slices.Contains(p.On, r.Reply.Outcome)
+}
+
+// tries is the number of attempts so far, the one not counted that only
+// renewed a token.
+func tries(r *engine.Result) int {
+	if r.Renewed {
+		return len(r.Attempts) - 1
+	}
+	return len(r.Attempts)
 }
 
 // wait returns how long to wait before the next attempt. It draws evenly from
@@ -32,7 +41,7 @@ func (b *backoff) wait(i *engine.Invocation, r *engine.Result) time.Duration {
 		b.rand = s.Rand()
 	}
 	p := i.Step.Retry
-	limit := ceiling(p, len(r.Attempts))
+	limit := ceiling(p, tries(r))
 	drawn := time.Duration(b.rand.Int64N(int64(limit) + 1))
 	return max(drawn, min(r.Reply.RetryAfter, p.Cap))
 }

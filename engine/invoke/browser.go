@@ -1,0 +1,196 @@
+package invoke
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"volley/engine"
+)
+
+// A browser is a method that asks as a page in a browser does.
+type browser interface {
+	// Cookies says whether cookies go along with q and are taken from its reply.
+	Cookies(q *engine.Request) bool
+
+	// Fresh says that every iteration is a new visitor, who begins without
+	// cookies and without leave.
+	Fresh() bool
+
+	// Preflight writes into to the request that asks for leave to send q, and
+	// reports whether q needs any.
+	Preflight(q, to *engine.Request) bool
+
+	// Leave reads the reply to a preflight: for how long it counts, or why q
+	// may not be sent.
+	Leave(q *engine.Request, from *engine.Response) (time.Duration, error)
+
+	// Readable says why the page may not read the reply to q; nil when it may.
+	Readable(q *engine.Request, from *engine.Response) error
+}
+
+// tabs has one for every caller that asks as a browser does. There are at most
+// as many as callers, whose number the plan limits.
+type tabs struct {
+	mu  sync.Mutex
+	all map[int]*tab
+}
+
+// tab returns the one of i's caller, a fresh one where the method begins every
+// iteration with one; nil where the method is no browser.
+func (c *Client) tab(i *engine.Invocation) *tab {
+	m, ok := i.Step.Target.Method.(browser)
+	if !ok {
+		return nil
+	}
+	c.tabs.mu.Lock()
+	defer c.tabs.mu.Unlock()
+	if c.tabs.all == nil {
+		c.tabs.all = map[int]*tab{}
+	}
+	t := c.tabs.all[i.Worker]
+	if t == nil || m.Fresh() && t.iteration != i.Scope.Iteration {
+		t = &tab{iteration: i.Scope.Iteration}
+		c.tabs.all[i.Worker] = t
+	}
+	return t
+}
+
+// A tab is what a browser remembers for one caller. The members of a group
+// share their caller's.
+type tab struct {
+	iteration int64 // in which it was opened
+	cookies   jar
+
+	mu     sync.Mutex
+	leaves map[string]leave
+}
+
+// jar returns the cookies that go with q; nil for none.
+func (t *tab) jar(m engine.Method, q *engine.Request) *jar {
+	if t == nil || !m.(browser).Cookies(q) {
+		return nil
+	}
+	return &t.cookies
+}
+
+// A leave is what a server allowed: until when, or who is asking for it.
+type leave struct {
+	until time.Time
+	asked chan struct{} // closed when the answer is there; nil when nobody asks
+}
+
+// maxLeaves bounds how many leaves a tab remembers; then it forgets them all.
+const maxLeaves = 1024
+
+// leaveKey tells requests apart that need a leave of their own: by address,
+// verb and names of headers (Fetch standard, CORS-preflight cache).
+func leaveKey(q, preflight *engine.Request) string {
+	var names string
+	for _, f := range preflight.Header {
+		if strings.EqualFold(f.Name, "Access-Control-Request-Headers") {
+			names = f.Value
+		}
+	}
+	return q.Verb + " " + q.Scheme + "://" + q.Host + q.Path + "?" + q.Query + "\x00" + names
+}
+
+// A corsError is what keeps a browser from sending a request, or its page from
+// reading the reply.
+type corsError struct {
+	status int
+	err    error
+}
+
+func (e *corsError) Error() string { return e.err.Error() }
+
+// preflight asks for leave to send q where a browser would have to, unless an
+// earlier answer still counts. Callers that need the same leave at the same
+// time ask once. It returns how long that took, less than 0 when nothing was
+// needed. The error is a *corsError where leave was not given.
+func (c *Client) preflight(ctx context.Context, i *engine.Invocation, q *engine.Request) (took time.Duration, err error) {
+	m, ok := i.Step.Target.Method.(browser)
+	if !ok {
+		return -1, nil
+	}
+	var ask engine.Request
+	if !m.Preflight(q, &ask) {
+		return -1, nil
+	}
+	t, key, began := c.tab(i), leaveKey(q, &ask), time.Now()
+	for {
+		t.mu.Lock()
+		l, known := t.leaves[key]
+		switch {
+		case known && l.asked == nil && began.Before(l.until):
+			t.mu.Unlock()
+			if waited := time.Since(began); waited > time.Millisecond {
+				return waited, nil // for the answer to somebody else
+			}
+			return -1, nil
+		case known && l.asked != nil:
+			t.mu.Unlock()
+			select {
+			case <-l.asked:
+				continue
+			case <-ctx.Done():
+				return time.Since(began), ctx.Err()
+			}
+		}
+		if t.leaves == nil || len(t.leaves) >= maxLeaves {
+			t.leaves = map[string]leave{}
+		}
+		asked := make(chan struct{})
+		t.leaves[key] = leave{asked: asked}
+		t.mu.Unlock()
+
+		lasts, err := c.askLeave(ctx, m, i.Worker, q, &ask)
+		now := time.Now()
+		t.mu.Lock()
+		delete(t.leaves, key)
+		if err == nil && lasts > 0 {
+			t.leaves[key] = leave{until: now.Add(lasts)}
+		}
+		t.mu.Unlock()
+		close(asked)
+		return now.Sub(began), err
+	}
+}
+
+// askLeave sends a preflight.
+func (c *Client) askLeave(ctx context.Context, m browser, worker int, q, ask *engine.Request) (time.Duration, error) {
+	var p engine.Response
+	t := Timing{Base: c.Base, Start: -1, Phases: engine.NoPhases()}
+	if err := c.Transport.Exchange(ctx, worker, ask, &p, &t); err != nil {
+		return 0, err
+	}
+	lasts, err := m.Leave(q, &p)
+	if err != nil {
+		return 0, &corsError{p.Status, fmt.Errorf("the preflight was refused: %w", err)}
+	}
+	return lasts, nil
+}
+
+// blocked is the reply where a browser does not send the request.
+func blocked(err error) (engine.Reply, bool) {
+	e, ok := errors.AsType[*corsError](err)
+	if !ok {
+		return engine.Reply{}, false
+	}
+	return engine.Reply{Outcome: engine.Rejected, Detail: "cors", Status: e.status, Message: words(e.Error())}, true
+}
+
+// readable turns an ok reply that a browser keeps from its page into
+// check_failed: the function has answered, and its caller cannot see it.
+func readable(i *engine.Invocation, q *engine.Request, p *engine.Response, r *engine.Reply) {
+	m, ok := i.Step.Target.Method.(browser)
+	if !ok || r.Outcome != engine.OK {
+		return
+	}
+	if err := m.Readable(q, p); err != nil {
+		r.Outcome, r.Detail, r.Message = engine.CheckFailed, "cors", words(err.Error())
+	}
+}
