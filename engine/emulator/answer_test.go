@@ -320,7 +320,7 @@ func TestErrors(t *testing.T) {
 
 func TestOutcomesOfAnHTTPFunction(t *testing.T) {
 	for status, want := range map[int]string{200: "ok", 204: "ok", 302: "rejected", 404: "rejected", 401: "auth_failed", 403: "auth_failed",
-		429: "throttled", 432: "throttled", 500: "function_error", 502: "platform_error", 503: "platform_error", 504: "function_timeout", 599: "function_error"} {
+		429: "throttled", 432: "throttled", 500: "function_error", 502: "function_error", 503: "function_error", 504: "function_error", 599: "function_error"} {
 		s := start(t, Config{Functions: map[string]Function{"site": {HTTP: true, ReplyStatus: status}}})
 		if got := ask(s, request("GET /site", "")).StatusCode; got != status {
 			t.Errorf("status %d, want %d", got, status)

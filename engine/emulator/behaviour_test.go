@@ -243,6 +243,10 @@ func TestValidate(t *testing.T) {
 		{"a share that is no number", fn(Function{Errors: map[string]float64{"reset": math.NaN()}}), "functions.hello.errors.reset"},
 		{"shares above all", fn(Function{Errors: map[string]float64{"reset": 0.6, "close": 0.6}}), "functions.hello.errors"},
 		{"quotas below nothing", fn(Function{Concurrency: -1, Burst: -1}), "functions.hello.concurrency functions.hello.burst"},
+		{"memory that no instance has", fn(Function{Memory: 1 << 20}), "functions.hello.memory"},
+		{"more memory used than there is", fn(Function{MemoryUsed: 257 << 20}), "functions.hello.memory_used"},
+		{"memory used below nothing", fn(Function{MemoryUsed: -1}), "functions.hello.memory_used"},
+		{"a version that has less than its function uses", fn(Function{Memory: 1 << 30, MemoryUsed: 1 << 29, Versions: map[string]Function{"3": {Memory: 128 << 20}}}), "functions.hello.versions.3.memory_used"},
 		{"a stall without a length", fn(Function{Stall: Stall{Every: time.Second}}), "functions.hello.stall.for"},
 		{"a stall without a period", fn(Function{Stall: Stall{For: time.Second}}), "functions.hello.stall.every"},
 		{"a stall without end", fn(Function{Stall: Stall{time.Second, time.Second}}), "functions.hello.stall.for"},
@@ -372,7 +376,7 @@ func TestInherit(t *testing.T) {
 	// that is not here fails.
 	full := func(n int) Function {
 		return Function{Reply: reply(strconv.Itoa(n)), Latency: Latency{P50: time.Duration(n)}, ColdStart: time.Duration(n), Errors: map[string]float64{strconv.Itoa(n): 0},
-			Concurrency: n, Burst: float64(n), Timeout: time.Duration(n), Stall: Stall{Every: time.Duration(n)}, ReplyStatus: n, HTTP: true, WebAuth: true}
+			Concurrency: n, Burst: float64(n), Timeout: time.Duration(n), Stall: Stall{Every: time.Duration(n)}, ReplyStatus: n, Memory: int64(n), MemoryUsed: int64(n), HTTP: true, WebAuth: true}
 	}
 	same := func(what string, got, want Function) {
 		t.Helper()

@@ -44,6 +44,9 @@ const (
 	maxTimeout     = 900 * time.Second // the longest time limit that a function can have
 	platformLimit  = 3 * time.Second   // the time limit of a function that sets none
 	keepWarm       = 5 * time.Minute   // how long an idle instance is kept
+
+	minMemory, maxMemory int64 = 64 << 20, 3 << 30
+	defaultMemory        int64 = 256 << 20
 )
 
 // A Config describes an emulator. The zero value is valid: a gateway that
@@ -130,7 +133,8 @@ type Function struct {
 	// nil is the function's, and an empty map is none.
 	Errors map[string]float64
 	// Memory is how much an instance has, and how much of it a request uses, in
-	// bytes; the control plane tells them. 0: 256 MiB, and a tenth of it.
+	// bytes; the control plane tells them. Memory is from 64 MiB to 3 GiB; 0
+	// means 256 MiB. MemoryUsed is at most Memory; 0 means a tenth of it.
 	Memory, MemoryUsed int64
 	// Concurrency is the most instances at one time, for each version; a request
 	// that finds all busy is answered 432. 0 means no limit.

@@ -288,7 +288,7 @@ func (x *exchange) forward(path string) {
 				a.status = x.to.version.fn.ReplyStatus
 			}
 		}
-		a.outcome = statusOutcome(a.status)
+		a.outcome = ownOutcome(a.status)
 		a.upstream = strconv.Itoa(a.status)
 		return a
 	})

@@ -165,16 +165,13 @@ func timeLimitMessage(d time.Duration) string {
 	return "Invoking task timed out after " + strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + " seconds"
 }
 
-// statusOutcome is what a client makes of the status of an HTTP function, which
-// sends no code of the platform (DESIGN.md 1).
-func statusOutcome(status int) string {
+// ownOutcome is what a client makes of a status that a function itself gave, as
+// the upstream headers tell it (PROTOCOL.md 1.3): with those, a 502, 503 or 504
+// is the function's, and not the platform's.
+func ownOutcome(status int) string {
 	switch {
 	case status >= 200 && status < 300:
 		return outcomeOK
-	case status == 502 || status == 503:
-		return outcomePlatform
-	case status == 504:
-		return outcomeTimeout
 	case status == 429 || status == 432:
 		return outcomeThrottle
 	case status == 401 || status == 403:

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -89,6 +90,9 @@ func (c *checker) version(field, qualifier string, f, own Function) {
 	}
 	judged.ColdStart, judged.Concurrency, judged.Burst, judged.Timeout = own.ColdStart, own.Concurrency, own.Burst, own.Timeout
 	judged.ReplyStatus = own.ReplyStatus
+	if own.Memory == 0 && own.MemoryUsed == 0 {
+		judged.Memory, judged.MemoryUsed = 0, 0
+	}
 	c.function(field, judged)
 }
 
@@ -102,6 +106,7 @@ func (c *checker) function(field string, f Function) {
 	}
 	c.duration(field+".cold_start", f.ColdStart)
 	c.duration(field+".timeout", f.Timeout)
+	c.memory(field, f)
 	if f.Concurrency < 0 {
 		c.add(field+".concurrency", "give a number of instances, or leave it out for no limit", "%d is below 0", f.Concurrency)
 	}
@@ -125,6 +130,21 @@ func (c *checker) duration(field string, d time.Duration) {
 		c.add(field, "write a duration such as 20ms", "%v is below 0", d)
 	case d > maxTimeout:
 		c.add(field, "stay within 15m, the longest that a function may run", "%v is above %v", d, maxTimeout)
+	}
+}
+
+// memory checks sizes in bytes; 0 stands for what the platform gives.
+func (c *checker) memory(field string, f Function) {
+	const fix = "write a size from 64MiB to 3GiB, or leave it out for 256MiB"
+	has := cmp.Or(f.Memory, defaultMemory)
+	if f.Memory != 0 && (f.Memory < minMemory || f.Memory > maxMemory) {
+		c.add(field+".memory", fix, "%d bytes is not from 64MiB to 3GiB", f.Memory)
+		return
+	}
+	if f.MemoryUsed < 0 {
+		c.add(field+".memory_used", "write a size such as 20MiB", "%d bytes is below 0", f.MemoryUsed)
+	} else if f.MemoryUsed > has {
+		c.add(field+".memory_used", "use less than the function has, or give it more memory", "%d bytes is above the %d that there are", f.MemoryUsed, has)
 	}
 }
 
@@ -174,6 +194,12 @@ func inherit(f, own Function) Function {
 	}
 	if own.Errors != nil {
 		v.Errors = own.Errors
+	}
+	if own.Memory != 0 {
+		v.Memory = own.Memory
+	}
+	if own.MemoryUsed != 0 {
+		v.MemoryUsed = own.MemoryUsed
 	}
 	if own.Concurrency != 0 {
 		v.Concurrency = own.Concurrency
