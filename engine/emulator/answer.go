@@ -50,8 +50,19 @@ func (l *labels) of(body []byte) []string {
 // them from a function's own (PROTOCOL.md 1.2).
 const moreInformation = ". For more information, please refer to https://docs.cloudbase.net/error-code/service"
 
+// A form is how a protocol words what the platform and its functions say. It
+// gets the code, the status and the outcome that the gateway would answer with,
+// and makes of them what its own clients are told.
+type form interface {
+	success(x *exchange, body []byte) answer
+	failure(x *exchange, e end, message string) answer
+}
+
 // platform is an answer in the platform's form.
 func (x *exchange) platform(e end, message, upstream string) answer {
+	if x.form != nil {
+		return x.form.failure(x, e, message)
+	}
 	b := make([]byte, 0, 192+len(message))
 	b = append(b, `{"code":"`...)
 	b = append(b, e.cause...)
@@ -88,9 +99,14 @@ func (m *mishap) answer(x *exchange) answer {
 		return answer{end: e, fault: m.fault, upstream: "-"}
 	case m.name == "function_error":
 		return x.failure(errors.New(m.message))
+	case m.code == codeTimeLimit:
+		e.cause = m.code
+		return x.platform(e, timeLimitMessage(x.work), m.upstream)
 	case m.code != "":
 		e.cause = m.code
 		return x.platform(e, m.message, m.upstream)
+	case m.status == 443 && x.form != nil:
+		return x.platform(end{m.outcome, codeParam, m.status}, "port 9000 of the function cannot be reached", m.upstream)
 	case m.status == 443: // arrives with an empty body (PROTOCOL.md 1.3)
 		return answer{end: e, upstream: m.upstream}
 	}
@@ -245,6 +261,12 @@ func (x *exchange) head(a answer) {
 	h := x.w.Header()
 	for name, values := range a.header {
 		h[name] = append(h[name], values...)
+	}
+	if x.form != nil { // the headers are the gateway's
+		if a.kind != nil {
+			h["Content-Type"] = a.kind
+		}
+		return
 	}
 	l := &x.s.labels
 	vals := [4]string{x.id, a.upstream, "", x.runID}

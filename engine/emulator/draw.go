@@ -50,14 +50,10 @@ func newVersion(seed uint64, name, qualifier string, f Function) *version {
 	edge := 0.0
 	for _, name := range slices.Sorted(maps.Keys(f.Errors)) {
 		m := known[name]
-		if m.stage == atLimit && m.code == codeTimeLimit {
-			m.message = timeLimitMessage(v.patience())
-		}
 		edge += f.Errors[name]
 		v.risks = append(v.risks, risk{edge, m})
 	}
 	v.expired = known["function_timeout"]
-	v.expired.message = timeLimitMessage(v.limit)
 	v.pool = newPool(f.Concurrency, f.Burst)
 	return v
 }

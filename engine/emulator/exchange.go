@@ -24,11 +24,14 @@ type exchange struct {
 	id    string // of the request
 	runID string // of the function's run, should it come to one
 	web   bool   // it came by the HTTP Access Service, not the gateway
+	form  form   // how its protocol words answers; nil: as the gateway does
 	to    *route
 
 	instance uint64
 	cold     bool
-	spent    time.Duration // in the function
+	spent    time.Duration // in the function, and on the way there and back
+	work     time.Duration // in the function alone
+	ceiling  time.Duration // the longest time that its protocol lets a function have; 0: none of its own
 }
 
 // serve answers r. It panics with http.ErrAbortHandler, as net/http wants it,
@@ -158,14 +161,8 @@ func (x *exchange) access() {
 		return
 	}
 	x.to = fn.routes[""]
-	origin := r.Header.Get("Origin")
-	if origin != "" && (len(x.s.origins) == 0 || x.s.origins[origin]) {
-		h := x.w.Header()
-		h.Set("Access-Control-Allow-Origin", origin)
-		h.Set("Access-Control-Allow-Credentials", "true")
-		h.Add("Vary", "Origin")
-	}
-	if r.Method == http.MethodOptions && origin != "" && r.Header.Get("Access-Control-Request-Method") != "" {
+	x.allowOrigin()
+	if isPreflight(r) {
 		x.preflight()
 		return
 	}
@@ -176,6 +173,28 @@ func (x *exchange) access() {
 		}
 	}
 	x.forward("/" + sub)
+}
+
+// allowOrigin lets a page of a security domain read the answer. It reports
+// false where the request comes from a page of another.
+func (x *exchange) allowOrigin() bool {
+	origin := x.r.Header.Get("Origin")
+	if origin == "" {
+		return true
+	}
+	h := x.w.Header()
+	h.Add("Vary", "Origin")
+	if len(x.s.origins) > 0 && !x.s.origins[origin] {
+		return false
+	}
+	h.Set("Access-Control-Allow-Origin", origin)
+	h.Set("Access-Control-Allow-Credentials", "true")
+	return true
+}
+
+// isPreflight reports whether a browser asks if it may ask.
+func isPreflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
 }
 
 func (x *exchange) preflight() {
@@ -243,6 +262,11 @@ func (x *exchange) event() {
 		x.refuse(400, codeParam, outcomeRejected, "bad http request body (not a JSON object)")
 		return
 	}
+	x.call(raw)
+}
+
+// call invokes a function with raw, which is JSON.
+func (x *exchange) call(raw []byte) {
 	x.invoke(func(reply func(any) ([]byte, error)) answer {
 		if reply == nil {
 			return answer{end: end{outcomeOK, "", 200}, kind: x.s.labels.json, body: raw, upstream: "200"}
@@ -295,11 +319,13 @@ func (x *exchange) forward(path string) {
 }
 
 // read takes in the request's body; where it returns false, the answer is given.
-func (x *exchange) read(buf *bytes.Buffer) bool {
+func (x *exchange) read(buf *bytes.Buffer) bool { return x.readUpTo(buf, x.s.maxBody) }
+
+// readUpTo is read with a limit of its own.
+func (x *exchange) readUpTo(buf *bytes.Buffer, limit int64) bool {
 	if x.r.Body == nil || x.r.Body == http.NoBody {
 		return true
 	}
-	limit := x.s.maxBody
 	body := io.LimitedReader{R: x.r.Body, N: limit + 1}
 	if _, err := buf.ReadFrom(&body); err != nil {
 		x.abort(outcomeCanceled, "body")
@@ -334,27 +360,26 @@ func (x *exchange) invoke(run func(reply func(any) ([]byte, error)) answer) {
 		x.settle(start, x.overQuota(q))
 		return
 	}
-	work := v.latency(d)
+	x.work = v.latency(d)
+	limit := x.within(v.limit)
 	var a answer
 	keep := true
 	switch {
 	case m != nil && m.stage == atLimit:
-		work, a, keep = v.patience(), m.answer(x), !m.fatal
-	case work > v.limit:
-		work, a, keep = v.limit, v.expired.answer(x), false
+		x.work = x.within(v.patience())
+		a, keep = m.answer(x), !m.fatal
+	case x.work > limit:
+		x.work = limit
+		a, keep = v.expired.answer(x), false
 	case m != nil && m.fault != halfFault:
 		a, keep = m.answer(x), !m.fatal
 	default:
-		a = run(guard(v.fn.Reply))
-		if int64(len(a.body)) > x.s.maxBody {
-			a = x.failure(fmt.Errorf("the response is larger than %d bytes", x.s.maxBody))
-			a.status, a.upstream = 407, "407"
-		}
+		a = x.result(run(guard(v.fn.Reply)), start)
 		if m != nil {
 			a.fault, a.end = m.fault, end{m.outcome, m.name, a.status}
 		}
 	}
-	ready := start + work
+	ready := start + x.work
 	if x.cold {
 		ready += v.fn.ColdStart
 	}
@@ -367,6 +392,34 @@ func (x *exchange) invoke(run func(reply func(any) ([]byte, error)) answer) {
 		x.abort(outcomeCanceled, "")
 	}
 	x.send(a)
+}
+
+// within is d, or what the protocol allows where that is less.
+func (x *exchange) within(d time.Duration) time.Duration {
+	if x.ceiling > 0 {
+		return min(d, x.ceiling)
+	}
+	return d
+}
+
+// result is what becomes of a, which the function made from start on.
+func (x *exchange) result(a answer, start time.Duration) answer {
+	if x.form != nil {
+		x.work = max(x.work, x.s.now()-start)
+	}
+	if int64(len(a.body)) > x.s.maxBody {
+		err := fmt.Errorf("the response is larger than %d bytes", x.s.maxBody)
+		if x.form != nil {
+			return x.platform(end{outcomeFunction, codeFailed, 407}, err.Error(), "407")
+		}
+		a = x.failure(err)
+		a.status, a.upstream = 407, "407"
+		return a
+	}
+	if x.form != nil && a.outcome == outcomeOK {
+		return x.form.success(x, a.body)
+	}
+	return a
 }
 
 // settle gives an answer that needs no instance, when the stall lets it.
