@@ -30,12 +30,13 @@
 package emulator
 
 import (
-	"crypto/sha256"
 	"io"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"volley/engine/auth"
 )
 
 // Limits of the platform (PROTOCOL.md 7.1), and our own.
@@ -170,8 +171,11 @@ type Stall struct{ Every, For time.Duration }
 // A Server is a running emulator. It is an http.Handler. Close it.
 type Server struct {
 	env     string
-	tokens  map[[sha256.Size]byte]bool // empty: any
-	origins map[string]bool            // empty: any
+	tokens  *tokenStore
+	keys    map[string]secretKey   // by secret id
+	users   map[string]auth.Secret // passwords by name; empty: any
+	signIn  *signInError           // nil: none
+	origins map[string]bool        // empty: any
 	maxBody int64
 	seed    uint64
 	start   time.Time
@@ -210,7 +214,9 @@ func New(c Config) (*Server, error) {
 	}
 	s := &Server{
 		env:       c.Env,
-		tokens:    make(map[[sha256.Size]byte]bool, len(c.Tokens)),
+		tokens:    newTokenStore(c.Tokens, c.TokenLife),
+		users:     make(map[string]auth.Secret, len(c.Users)),
+		keys:      newKeys(c.Keys, c.SessionTokens),
 		origins:   make(map[string]bool, len(c.Origins)),
 		maxBody:   c.MaxBody,
 		seed:      c.Seed,
@@ -223,8 +229,12 @@ func New(c Config) (*Server, error) {
 	if s.maxBody == 0 {
 		s.maxBody = defaultMaxBody
 	}
-	for _, token := range c.Tokens {
-		s.tokens[sha256.Sum256([]byte(token))] = true
+	for name, password := range c.Users {
+		s.users[name] = auth.NewSecret(password)
+	}
+	if c.SignInError != "" {
+		e := signInErrors()[c.SignInError]
+		s.signIn = &e
 	}
 	for _, origin := range c.Origins {
 		s.origins[origin] = true

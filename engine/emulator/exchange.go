@@ -2,11 +2,9 @@ package emulator
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -23,9 +21,13 @@ type exchange struct {
 
 	id    string // of the request
 	runID string // of the function's run, should it come to one
-	web   bool   // it came by the HTTP Access Service, not the gateway
-	form  form   // how its protocol words answers; nil: as the gateway does
+	by    protocol
+	web   bool // it came by the HTTP Access Service, not the gateway
+	form  form // how its protocol words answers; nil: as the gateway does
 	to    *route
+
+	raw   []byte // the body, once it was taken
+	taken bool
 
 	instance uint64
 	cold     bool
@@ -44,9 +46,20 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, stop <-chan struc
 		x.abort(outcomeCanceled, "")
 	default:
 	}
-	if strings.HasPrefix(r.URL.Path, "/v1/") {
+	switch x.by = protocolOf(r); x.by {
+	case byGateway:
 		x.gateway()
-	} else {
+	case bySignIn:
+		x.signIn()
+	case byAdmin:
+		x.admin()
+	case byWebSDK:
+		x.webSDK()
+	case byWeChat:
+		x.wechat()
+	case byControlPlane:
+		x.controlPlane()
+	default:
 		x.web = true
 		x.access()
 	}
@@ -103,11 +116,15 @@ func plain(s string) bool {
 // gateway serves /v1/ (PROTOCOL.md 1).
 func (x *exchange) gateway() {
 	r := x.r
-	if env := envOf(r.Host); env != "" && x.s.env != "" && env != x.s.env {
+	if env := x.s.foreign(r); env != "" {
 		x.refuse(400, codeEnv, outcomeRejected, "environment "+env+" does not exist here")
 		return
 	}
-	if code, message := x.s.authorize(r); code != "" {
+	if signedBy(r) && int64(len(x.take())) > x.s.maxBody {
+		x.tooLarge() // there is no telling what was signed
+		return
+	}
+	if code, message := x.authorize(true); code != "" {
 		x.refuse(401, code, outcomeAuth, message)
 		return
 	}
@@ -150,7 +167,7 @@ func (x *exchange) gateway() {
 // The version belongs to the route, so X-Qualifier has no say.
 func (x *exchange) access() {
 	r := x.r
-	if env := envOf(r.Host); env != "" && x.s.env != "" && env != x.s.env {
+	if env := x.s.foreign(r); env != "" {
 		x.refuse(400, codeEnv, outcomeRejected, "environment "+env+" does not exist here")
 		return
 	}
@@ -167,7 +184,7 @@ func (x *exchange) access() {
 		return
 	}
 	if fn.webAuth {
-		if code, message := x.s.authorize(r); code != "" {
+		if code, message := x.authorize(false); code != "" {
 			x.refuse(401, code, outcomeAuth, message)
 			return
 		}
@@ -207,37 +224,50 @@ func (x *exchange) preflight() {
 	x.send(answer{end: end{outcomeOK, "preflight", 204}, upstream: "-"})
 }
 
-// envOf returns the environment that one of the vendor's hosts names
-// (PROTOCOL.md 1.1 and 3); other hosts name none.
-func envOf(host string) string {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
+// authorize returns the code and message to refuse r with, or nothing: by its
+// bearer token, or its signature over the body (PROTOCOL.md 2.1).
+func (x *exchange) authorize(signed bool) (code, message string) {
+	if signed && signedBy(x.r) {
+		return x.s.verifyGateway(x.r, x.take())
 	}
-	env, domain, _ := strings.Cut(host, ".")
-	switch {
-	case domain == "api.tcloudbasegateway.com", domain == "api.intl.tcloudbasegateway.com", domain == "service.tcloudbase.com":
-		return env
-	case strings.HasSuffix(domain, ".app.tcloudbase.com"): // ENV-<appid>.REGION
-		if i := strings.LastIndexByte(env, '-'); i > 0 {
-			return env[:i]
-		}
+	token, code, message := bearer(x.r)
+	if code != "" {
+		return code, message
 	}
-	return ""
+	return x.s.admits(token)
 }
 
-// authorize returns the code and message to refuse r with, or nothing.
-func (s *Server) authorize(r *http.Request) (code, message string) {
+// bearer returns the token of the Authorization header, or what is wrong with it.
+func bearer(r *http.Request) (token, code, message string) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	token = strings.TrimSpace(token)
 	switch {
 	case scheme == "" || strings.EqualFold(scheme, "Bearer") && token == "":
-		return codeNoCredentials, "missing credentials"
+		return "", codeNoCredentials, "missing credentials"
 	case !strings.EqualFold(scheme, "Bearer"):
-		return codeCredentials, "invalid credentials: a bearer token is wanted"
-	case len(s.tokens) > 0 && !s.tokens[sha256.Sum256([]byte(token))]:
-		return codeCredentials, "invalid credentials"
+		return "", codeCredentials, "invalid credentials: a bearer token is wanted"
 	}
-	return "", ""
+	return token, "", ""
+}
+
+// take reads the body as far as it may go, and puts it back, so that it can be
+// read again: signatures cover all of it.
+func (x *exchange) take() []byte {
+	if x.taken || x.r.Body == nil || x.r.Body == http.NoBody {
+		return x.raw
+	}
+	x.taken = true
+	raw, err := io.ReadAll(io.LimitReader(x.r.Body, x.s.maxBody+1))
+	if err != nil {
+		x.abort(outcomeCanceled, "body")
+	}
+	again := *x.r // the handler's request is not ours to change
+	again.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(raw), x.r.Body), x.r.Body}
+	x.raw, x.r = raw, &again
+	return raw
 }
 
 func isWebfn(r *http.Request) bool {

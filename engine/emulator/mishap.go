@@ -25,6 +25,8 @@ const (
 	codeEnv           = "INVALID_ENV"
 	codePath          = "INVALID_PATH"
 	codeSystem        = "SYS_ERR"
+	codeSignature     = "SIGN_PARAM_INVALID"
+	codeSource        = "INVALID_REQUEST_SOURCE"
 )
 
 // What a client should make of an answer (DESIGN.md 1).

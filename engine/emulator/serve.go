@@ -166,7 +166,7 @@ func (s *Server) tlsConfig(addr net.Addr) (*tls.Config, error) {
 		NotAfter:     now.Add(certLife),
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames:     []string{"localhost", "*.api.tcloudbasegateway.com", "*.api.intl.tcloudbasegateway.com", "*.service.tcloudbase.com"},
+		DNSNames:     append(hostNames(), "localhost"),
 		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	}
 	if tcp, ok := addr.(*net.TCPAddr); ok && !tcp.IP.IsUnspecified() && !tcp.IP.IsLoopback() {
