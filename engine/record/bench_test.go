@@ -9,8 +9,9 @@ import (
 )
 
 func BenchmarkInvocation(b *testing.B) {
-	for _, disk := range []bool{false, true} {
-		b.Run(map[bool]string{false: "memory", true: "folder"}[disk], func(b *testing.B) {
+	for _, name := range []string{"memory", "folder", "told"} {
+		disk, told := name == "folder", name == "told"
+		b.Run(name, func(b *testing.B) {
 			start := time.Now()
 			o := Options{Plan: examplePlan(), Start: start, Tally: exampleTally(start)}
 			if disk {
@@ -24,6 +25,9 @@ func BenchmarkInvocation(b *testing.B) {
 			b.RunParallel(func(p *testing.PB) {
 				s := r.Shard()
 				v := invocation(0, engine.OK, 0, 20*ms)
+				if told {
+					v.Reply.Server = engine.ServerSide{Timed: true, Duration: 15 * ms, Billed: 15 * ms, MemoryBytes: 1 << 20, Cold: engine.No, Instance: "7d0a7b6e-8f1b-4a44"}
+				}
 				for n := time.Duration(0); p.Next(); n++ {
 					v.End = 20*ms + n%10_000*time.Microsecond
 					s.Invocation(v)

@@ -228,7 +228,15 @@ type Entry struct {
 	ResponseUS int64     `json:"response_us"`
 	ServiceUS  int64     `json:"service_us"`
 	Attempts   int       `json:"attempts"`
-	Reply      string    `json:"reply,omitempty"` // the start of the body
+	Renewed    bool      `json:"renewed,omitempty"` // sent again with a new token
+	Reply      string    `json:"reply,omitempty"`   // the start of the body
+
+	// What the reply tells of the function's side.
+	FunctionUS  *int64 `json:"function_us,omitempty"` // its own time
+	BilledUS    int64  `json:"billed_us,omitempty"`
+	MemoryBytes int64  `json:"memory_bytes,omitempty"`
+	Cold        *bool  `json:"cold,omitempty"` // an instance was started for it
+	Instance    string `json:"instance,omitempty"`
 }
 
 func (c *cold) entry(r *engine.Result) Entry {
@@ -242,7 +250,25 @@ func (c *cold) entry(r *engine.Result) Entry {
 	if i.Scope != nil {
 		f.Iteration = i.Scope.Iteration
 	}
+	f.Renewed = r.Renewed
+	f.told(&p.Server, c.mask)
 	return f
+}
+
+// told fills in the function's side.
+func (f *Entry) told(p *engine.ServerSide, mask func(string) string) {
+	f.BilledUS, f.MemoryBytes = us(p.Billed), p.MemoryBytes
+	if p.Timed {
+		function := us(p.Duration)
+		f.FunctionUS = &function
+	}
+	if p.Cold != engine.Unknown {
+		cold := p.Cold == engine.Yes
+		f.Cold = &cold
+	}
+	if p.Instance != "" {
+		f.Instance = text(mask(p.Instance), engine.MaxInstance)
+	}
 }
 
 // A slow is a copy of a result that is among the slowest.
@@ -358,7 +384,7 @@ func (s *slow) line(mask func(string) string) Slow {
 		t := SlowAttempt{DueUS: us(a.Due), StartUS: us(a.Start), EndUS: us(a.End), Outcome: a.Outcome.String(), Status: a.Status,
 			RequestID: a.RequestID, Reused: a.Reused, Phases: map[string]int64{}, BytesOut: a.BytesOut, BytesIn: a.BytesIn}
 		p := &a.Phases
-		for m, d := range [...]time.Duration{p.DNS, p.Connect, p.TLS, p.Send, p.FirstByte, p.Receive} {
+		for m, d := range [...]time.Duration{p.DNS, p.Connect, p.TLS, p.Send, p.FirstByte, p.Receive, p.Preflight} {
 			if d >= 0 {
 				t.Phases[(DNS+Measure(m)).String()+"_us"] = us(d)
 			}

@@ -24,6 +24,7 @@ type header struct {
 	Model       string         `json:"model"` // open or closed
 	WarmupUS    int64          `json:"warmup_us"`
 	MaxInFlight int            `json:"max_in_flight,omitempty"`
+	Cost        *headerCost    `json:"cost,omitempty"`
 	Series      []headerSeries `json:"series"`
 	Groups      []headerGroup  `json:"groups"`
 }
@@ -49,6 +50,10 @@ func newHeader(p *engine.Plan, start time.Time) header {
 		Series: make([]headerSeries, len(p.Series)), Groups: make([]headerGroup, len(p.Groups))}
 	if p.Load.Arrivals != nil {
 		h.Model = "open"
+	}
+	if p.Cost != nil {
+		c := headerCost(*p.Cost)
+		h.Cost = &c
 	}
 	for i, k := range p.Series {
 		h.Series[i] = headerSeries(k)
@@ -91,6 +96,8 @@ type line struct {
 	Iterations iterationCount `json:"iterations"`
 	Lateness   *brief         `json:"lateness,omitempty"`
 	Held       *brief         `json:"held,omitempty"`
+
+	Instances *instanceCount `json:"instances,omitempty"` // of all series together
 
 	OverRange []overLine  `json:"over_range,omitempty"`
 	NewErrors []errorRow  `json:"new_errors,omitempty"` // kinds that had not been seen before
@@ -143,7 +150,33 @@ type seriesLine struct {
 	BytesIn  int64            `json:"bytes_in,omitempty"`
 	Fresh    int64            `json:"new_connections,omitempty"`
 	Reused   int64            `json:"reused_connections,omitempty"`
-	Unsent   int64            `json:"unsent,omitempty"` // of which nothing could be sent
+	Unsent   int64            `json:"unsent,omitempty"`  // of which nothing could be sent
+	Renewed  int64            `json:"renewed,omitempty"` // for which a token was renewed
+	Server   *serverLine      `json:"server,omitempty"`
+	Bill     []billLine       `json:"bill,omitempty"`
+}
+
+// A serverLine is what replies told of the function's side; its times are in
+// series.hlog.
+type serverLine struct {
+	Cold      int64          `json:"cold,omitempty"`
+	Warm      int64          `json:"warm,omitempty"`
+	Memory    int64          `json:"memory_max_bytes,omitempty"`
+	Instances *instanceCount `json:"instances,omitempty"`
+}
+
+func newServerLine(c *serverCount) *serverLine {
+	if *c == (serverCount{}) {
+		return nil
+	}
+	return &serverLine{Cold: c.cold, Warm: c.warm, Memory: c.memory, Instances: newInstances(c.instances)}
+}
+
+func newInstances(c instanceCount) *instanceCount {
+	if c == (instanceCount{}) {
+		return nil
+	}
+	return &c
 }
 
 type groupLine struct {
@@ -180,7 +213,8 @@ func newBrief(h *Hist) *brief {
 func newLine(second int, s *Second, warm *set) line {
 	l := line{Second: second, StartMS: s.Start.Milliseconds(), LengthMS: s.Length.Milliseconds(), Tally: newTallyLine(s.Tally),
 		Series: seriesLines(s.set), Warmup: seriesLines(warm), Iterations: s.set.iterations,
-		Lateness: newBrief(s.Hist("", All, Lateness)), Held: newBrief(s.Hist("", All, Held))}
+		Lateness: newBrief(s.Hist("", All, Lateness)), Held: newBrief(s.Hist("", All, Held)),
+		Instances: newInstances(s.set.instances)}
 	for i, g := range s.set.groups {
 		if g != (groupCount{}) {
 			l.Groups = append(l.Groups, groupLine{i, g})
@@ -202,7 +236,8 @@ func seriesLines(s *set) []seriesLine {
 			continue
 		}
 		all = append(all, seriesLine{I: i, Outcomes: outcomeNames(c.outcomes), Statuses: statusNames(c.statuses),
-			BytesOut: c.bytesOut, BytesIn: c.bytesIn, Fresh: c.fresh, Reused: c.reused, Unsent: c.unsent})
+			BytesOut: c.bytesOut, BytesIn: c.bytesIn, Fresh: c.fresh, Reused: c.reused, Unsent: c.unsent, Renewed: c.renewed,
+			Server: newServerLine(&c.server), Bill: billLines(c.bill)})
 	}
 	return all
 }

@@ -21,6 +21,7 @@ type Document struct {
 	Started    time.Time    `json:"started"`
 	Seed       uint64       `json:"seed"`
 	ExitCode   int          `json:"exit_code"`
+	Ended      string       `json:"ended,omitempty"` // why it ended before all was done; "" when it did not
 	Validity   Validity     `json:"validity"`
 	Load       Load         `json:"load"`
 	Total      Total        `json:"total"`
@@ -28,9 +29,11 @@ type Document struct {
 	Series     []Series     `json:"series"`
 	Attempts   []Series     `json:"attempts,omitempty"` // single tries of the steps that retry
 	Groups     []Group      `json:"groups"`
+	Cost       *Cost        `json:"cost,omitempty"` // nil when prices are not known
 	Thresholds []Threshold  `json:"thresholds"`
 	Errors     []Error      `json:"errors"`
 	Failures   Failures     `json:"failures"`
+	Notes      []string     `json:"notes,omitempty"` // what a reader must know about the methods: limits, and what they cannot show
 	Machine    self.Machine `json:"machine"`
 	Health     *self.Health `json:"health,omitempty"` // how the generator itself fared; nil when nobody watched it
 	Tool       Tool         `json:"tool"`
@@ -89,6 +92,9 @@ type Total struct {
 	NewConnections    int64                   `json:"new_connections"`
 	ReusedConnections int64                   `json:"reused_connections"`
 	Phases            map[string]Distribution `json:"phases"`
+
+	Server  *Server `json:"server,omitempty"`  // nil when replies told nothing of the function's side
+	Renewed int64   `json:"renewed,omitempty"` // invocations sent again with a new token, after the old one was refused
 }
 
 // ByClass is a time by how the results came out.
@@ -115,6 +121,8 @@ type Series struct {
 	Response          ByClass                 `json:"response"`
 	Service           ByClass                 `json:"service"`
 	Phases            map[string]Distribution `json:"phases"` // of all attempts, where they happened: dns, connect, …
+	Server            *Server                 `json:"server,omitempty"`
+	Renewed           int64                   `json:"renewed,omitempty"`
 }
 
 // A Group is one group of the plan.
@@ -273,6 +281,10 @@ func (t *Totals) Document() *Document {
 			d.Series = append(d.Series, t.series(i))
 		}
 	}
+	if c := t.head.Cost; c != nil {
+		e := Estimate(engine.Cost(*c), t.Billing())
+		d.Cost = &e
+	}
 	for i := range t.shape.groups {
 		d.Groups = append(d.Groups, t.group(i))
 	}
@@ -329,6 +341,7 @@ func (t *Totals) total() Total {
 		all.ReusedConnections += t.set.series[i].reused
 	}
 	all.Phases = t.phases(tries)
+	all.Server, all.Renewed = t.server(tries, t.set.instances), sum.renewed
 	return all
 }
 
@@ -338,7 +351,8 @@ func (t *Totals) series(i int) Series {
 	return Series{Step: k.Step, Function: k.Function, Method: k.Method, Qualifier: k.Qualifier, Arm: k.Arm,
 		Count: c.total(), Outcomes: outcomeNames(c.outcomes), Statuses: statusNames(c.statuses),
 		BytesOut: c.bytesOut, BytesIn: c.bytesIn, NewConnections: t.set.series[tries[0]].fresh, ReusedConnections: t.set.series[tries[0]].reused,
-		Response: t.byClass([]int{i}, Response), Service: t.byClass([]int{i}, Service), Phases: t.phases(tries)}
+		Response: t.byClass([]int{i}, Response), Service: t.byClass([]int{i}, Service), Phases: t.phases(tries),
+		Server: t.server(tries, t.set.series[tries[0]].server.instances), Renewed: c.renewed}
 }
 
 // tries returns where the attempts of these series are kept.
@@ -352,7 +366,7 @@ func (t *Totals) tries(series []int) []int {
 
 func (t *Totals) phases(tries []int) map[string]Distribution {
 	phases := map[string]Distribution{}
-	for m := DNS; int(m) < numMeasures; m++ {
+	for m := DNS; m <= Preflight; m++ {
 		if h := t.shape.merge([]*set{t.set}, tries, All, m); h.Count() > 0 {
 			phases[m.String()] = NewDistribution(h)
 		}

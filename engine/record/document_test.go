@@ -123,7 +123,7 @@ func TestDocumentSaysWhatHappened(t *testing.T) {
 	eq("attempts", tries.Count, int64(2))
 	eq("outcomes of attempts", maps.Equal(tries.Outcomes, map[string]int64{"ok": 1, "throttled": 1}), true)
 	eq("service of failed attempts", tries.Service.Failed.Max, int64(10_000))
-	eq("upstream is of the last attempt", pay.Phases["upstream"].Max, int64(5000))
+	eq("the function's time is of the last attempt", pay.Server.Function.Max, int64(5000))
 	eq("connections are of attempts", pay.NewConnections+pay.ReusedConnections, int64(2))
 
 	g := d.Groups[0]

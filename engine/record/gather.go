@@ -11,11 +11,12 @@ import (
 // A gather collects the samples of the second that is under way. Times are
 // kept as plain lists until the second is over, or a list is long.
 type gather struct {
-	shape   *shape
-	lists   []list // by cell
-	touched []int  // cells that are not empty
-	set     *set   // counts
-	scratch *hdr.Histogram
+	shape     *shape
+	lists     []list // by cell
+	touched   []int  // cells that are not empty
+	set       *set   // counts
+	instances instances
+	scratch   *hdr.Histogram
 }
 
 type list struct {
@@ -51,6 +52,10 @@ func (g *gather) take(s *sample) {
 		if s.reused {
 			c.reused++
 		}
+		if s.renewed {
+			c.renewed++
+		}
+		g.takeServer(c, s)
 	case ofGroup:
 		g.set.groups[int(s.owner)-len(g.shape.series)].merge(countGroup(s))
 	case ofIteration:

@@ -93,11 +93,10 @@ func (s *shape) cellOf(tag string) (cell int, warmup bool, err error) {
 	case "run":
 		owner = s.run()
 	}
-	for m := range Measure(numMeasures) {
-		for _, c := range []Class{Success, Failure} {
-			if m.String() == parts["time"] && c.String() == parts["class"] {
-				return s.cell(owner, m, c), parts["phase"] == "warmup", nil
-			}
+	m, known := measureOf(parts["time"])
+	for _, c := range []Class{Success, Failure} {
+		if known && c.String() == parts["class"] {
+			return s.cell(owner, m, c), parts["phase"] == "warmup", nil
 		}
 	}
 	return 0, false, fmt.Errorf("tag %q: no time %q of class %q is known", tag, parts["time"], parts["class"])

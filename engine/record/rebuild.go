@@ -139,6 +139,9 @@ func (t *Totals) add(l *line) error {
 	t.tally = l.Tally.tally()
 	t.last = line{Histograms: l.Histograms, OtherErrors: l.OtherErrors, FailuresKept: l.FailuresKept, FailuresLeftOut: l.FailuresLeftOut, Relieved: l.Relieved}
 	t.set.iterations.merge(l.Iterations)
+	if l.Instances != nil {
+		t.set.instances.merge(*l.Instances)
+	}
 	for _, part := range []struct {
 		to   *set
 		from []seriesLine
@@ -184,7 +187,18 @@ func addSeries(to *set, l *seriesLine) error {
 	if l.I < 0 || l.I >= len(to.series) {
 		return fmt.Errorf("series %d: the header has %d", l.I, len(to.series))
 	}
-	c := seriesCount{bytesOut: l.BytesOut, bytesIn: l.BytesIn, fresh: l.Fresh, reused: l.Reused, unsent: l.Unsent}
+	c := seriesCount{bytesOut: l.BytesOut, bytesIn: l.BytesIn, fresh: l.Fresh, reused: l.Reused, unsent: l.Unsent, renewed: l.Renewed}
+	if s := l.Server; s != nil {
+		c.server = serverCount{cold: s.Cold, warm: s.Warm, memory: s.Memory}
+		if s.Instances != nil {
+			c.server.instances = *s.Instances
+		}
+	}
+	for _, b := range l.Bill {
+		if err := c.bill.add(b); err != nil {
+			return fmt.Errorf("series %d: %w", l.I, err)
+		}
+	}
 	for name, n := range l.Outcomes {
 		o, ok := engine.ParseOutcome(name)
 		if !ok {

@@ -17,6 +17,7 @@ package record
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -75,6 +76,7 @@ type Recorder struct {
 	shape *shape
 	head  header
 	cold  *cold
+	seed  maphash.Seed // of the names of instances
 
 	shards []*shard
 	hired  atomic.Uint32 // calls of Shard so far
@@ -124,6 +126,7 @@ func Create(o Options) (*Recorder, error) {
 	r := &Recorder{
 		o: o, shape: sh, head: newHeader(o.Plan, o.Start),
 		cold: newCold(sh, o.Start, o.Dir != "", o.Mask),
+		seed: maphash.MakeSeed(),
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 		main: newGather(sh, scratch), warm: newGather(sh, scratch),
 		live:  live{hist: hdr.New(lowestUS, MaxUS, precision)},
@@ -283,7 +286,7 @@ func (r *Recorder) endSecond(now time.Duration, t engine.Tally, last bool) {
 	r.total.merge(main)
 	r.warmTotal.mergeCounts(warm)
 
-	s := &Second{Start: r.since, Length: now - r.since, Tally: t, before: r.tallied, active: max(0, t.Active-r.tallied.Active), set: main, shape: r.shape}
+	s := &Second{Start: r.since, Length: now - r.since, Tally: t, before: r.tallied, active: max(0, t.Active-r.tallied.Active), set: main, warm: warm, shape: r.shape}
 	r.write(s, warm, relieved, last)
 	r.since, r.tallied = now, t
 	r.second++

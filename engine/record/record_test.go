@@ -32,6 +32,7 @@ func examplePlan() *engine.Plan {
 			{Step: "pay", Function: "pay", Method: "http-api"},
 			{Step: "pay", Function: "pay", Method: "http-api", Attempts: true},
 		},
+		Cost:   &engine.Cost{PerGBSecond: 0.0001, PerMillion: 0.2, MemoryBytes: 256 << 20, Budget: 5},
 		Groups: []engine.GroupKey{{Step: "all#1", Kind: group.All, Asked: 2}, {Step: "each", Kind: group.AllSettled}},
 	}
 }
@@ -79,7 +80,8 @@ func feed(r *Recorder, seed uint64, n int, gap time.Duration) {
 		v.Reply.Status = outcomeStatus(v.Reply.Outcome)
 		v.Reply.Message = fmt.Sprintf("error %d on port %d", draw.IntN(120), 10000+draw.IntN(50000))
 		v.Reply.Code = []string{"", "A", "B"}[draw.IntN(3)]
-		v.Reply.Server = engine.ServerSide{Timed: true, Duration: took / 2}
+		v.Renewed = draw.IntN(9) == 0
+		v.Reply.Server = told(draw, took)
 		v.Invocation.Warmup = now < 500*ms
 		v.End, v.Due, v.Start = now, now-took-3*ms, now-took
 		v.Held, v.InService = time.Duration(draw.IntN(2))*2*ms, took
@@ -99,6 +101,22 @@ func feed(r *Recorder, seed uint64, n int, gap time.Duration) {
 				Lateness: time.Duration(draw.IntN(3000)) * time.Microsecond, Failed: draw.IntN(5) == 0, Err: []error{nil, errors.New("each: no list")}[draw.IntN(2)], Canceled: draw.IntN(9) == 0})
 		}
 	}
+}
+
+// told is what a reply tells of the function's side: sometimes nothing.
+func told(draw *rand.Rand, took time.Duration) engine.ServerSide {
+	var s engine.ServerSide
+	if draw.IntN(3) > 0 {
+		s.Timed, s.Duration = true, time.Duration(draw.Float64()*1.1*float64(took))
+	}
+	if draw.IntN(3) > 0 {
+		s.Billed, s.MemoryBytes = s.Duration+ms, draw.Int64N(256<<20)
+	}
+	s.Cold = engine.Answer(draw.IntN(3))
+	if n := draw.IntN(30); n > 0 {
+		s.Instance = fmt.Sprint("i-", n)
+	}
+	return s
 }
 
 func document(t *testing.T, d *Document) string {

@@ -75,7 +75,7 @@ func (s *shape) ownersOf(step string, m Measure) ([]int, Measure) {
 		return all, m
 	case !m.ofGroups():
 		for _, i := range s.seriesOf(step) {
-			if m >= DNS {
+			if m.ofAttempts() {
 				i = s.attemptsOf(i)
 			}
 			all = append(all, i)
@@ -125,6 +125,9 @@ func (s *shape) counts(of []*set, step string) (Counts, bool) {
 	for _, set := range of {
 		for _, i := range series {
 			set.series[i].addTo(&c)
+			server := &set.series[s.attemptsOf(i)].server
+			c.Cold += server.cold
+			c.Warm += server.warm
 		}
 	}
 	if len(series) > 0 || step == "" {
@@ -148,6 +151,7 @@ type set struct {
 	series     []seriesCount
 	groups     []groupCount
 	iterations iterationCount
+	instances  instanceCount // of all series together
 }
 
 func newSet(s *shape) *set {
@@ -174,6 +178,7 @@ func (s *set) mergeCounts(o *set) {
 		s.groups[i].merge(o.groups[i])
 	}
 	s.iterations.merge(o.iterations)
+	s.instances.merge(o.instances)
 }
 
 // A seriesCount counts results of one series.
@@ -185,6 +190,9 @@ type seriesCount struct {
 	fresh    int64 // attempts on a new connection
 	reused   int64 // attempts on one that had carried a request before
 	unsent   int64 // results of which nothing could be sent
+	renewed  int64 // results for which a token was renewed
+	server   serverCount
+	bill     Billing
 }
 
 func (c *seriesCount) addTo(to *Counts) {
@@ -214,6 +222,9 @@ func (c *seriesCount) merge(o *seriesCount) {
 	c.fresh += o.fresh
 	c.reused += o.reused
 	c.unsent += o.unsent
+	c.renewed += o.renewed
+	c.server.merge(&o.server)
+	c.bill.Add(o.bill)
 }
 
 // maxStatuses bounds the HTTP statuses that a series tells apart.

@@ -35,7 +35,7 @@ func us(d time.Duration) int64 {
 // brought it. It points to nothing, so that the garbage collector has nothing
 // to do with it.
 type sample struct {
-	times    [numMeasures]uint32 // µs; none where not measured
+	times    [numSampled]uint32 // µs; none where not measured
 	bytesOut int64
 	bytesIn  int64
 	owner    int32 // series, group or run; see shape
@@ -45,12 +45,14 @@ type sample struct {
 	outcome  engine.Outcome
 	warmup   bool
 	single   bool  // an attempt of a step that retries, beside its invocation
+	renewed  bool  // a token was renewed for it
 	unsent   bool  // an invocation of which nothing could be sent
 	fresh    bool  // attempts on new connections
 	reused   bool  // attempts on used ones
 	members  int32 // of a group
 	wire     int32 // most of a group on the wire at once
 	asked    int32 // members of a group to be fired at once
+	server   serverSample
 }
 
 type sampleKind uint8
@@ -93,18 +95,18 @@ type shard struct {
 	buf []sample
 }
 
-// put appends samples that belong together. A buffer that is half full wakes
+// put appends a sample. A buffer that is half full wakes
 // the collector; one that is full is emptied by who wants to write, so that
 // memory is bounded and nothing is lost.
-func (s *shard) put(samples ...sample) {
+func (s *shard) put(v *sample) {
 	s.mu.Lock()
-	for len(s.buf)+len(samples) > shardCapacity && len(s.buf) > 0 {
+	for len(s.buf) >= shardCapacity {
 		s.mu.Unlock()
 		s.r.relieve(s)
 		s.mu.Lock()
 	}
 	was := len(s.buf)
-	s.buf = append(s.buf, samples...)
+	s.buf = append(s.buf, *v)
 	half := was < shardCapacity/2 && len(s.buf) >= shardCapacity/2
 	s.mu.Unlock()
 	if half {
@@ -127,9 +129,10 @@ func (s *shard) Invocation(r *engine.Result) {
 		if r.Held > 0 {
 			v.set(Held, r.Held)
 		}
-		if r.Reply.Server.Timed && !retries {
-			v.set(Upstream, r.Reply.Server.Duration)
-		}
+	}
+	v.renewed = r.Renewed
+	if !retries {
+		s.server(&v, r)
 	}
 	for n := range r.Attempts {
 		a := &r.Attempts[n]
@@ -140,9 +143,9 @@ func (s *shard) Invocation(r *engine.Result) {
 		}
 	}
 	if !retries {
-		s.put(v)
+		s.put(&v)
 	} else {
-		s.putAttempts(v, r)
+		s.putAttempts(&v, r)
 	}
 	if v.class == Failure {
 		s.r.cold.failed(r)
@@ -152,7 +155,7 @@ func (s *shard) Invocation(r *engine.Result) {
 	}
 }
 
-func (s *shard) putAttempts(v sample, r *engine.Result) {
+func (s *shard) putAttempts(v *sample, r *engine.Result) {
 	s.put(v)
 	for n := range r.Attempts {
 		a := &r.Attempts[n]
@@ -166,12 +169,14 @@ func (s *shard) putAttempts(v sample, r *engine.Result) {
 			if a.Held > 0 {
 				t.set(Held, a.Held)
 			}
-			if n == len(r.Attempts)-1 && r.Reply.Server.Timed {
-				t.set(Upstream, r.Reply.Server.Duration)
-			}
+		}
+		if n == len(r.Attempts)-1 {
+			s.server(&t, r)
+		} else {
+			t.server.billed(a.Outcome, 0, 0, false, a.End-a.Start)
 		}
 		t.attempt(a)
-		s.put(t)
+		s.put(&t)
 	}
 }
 
@@ -182,7 +187,7 @@ func (s *sample) attempt(a *engine.Attempt) {
 		return
 	}
 	p := &a.Phases
-	for m, d := range [...]time.Duration{p.DNS, p.Connect, p.TLS, p.Send, p.FirstByte, p.Receive} {
+	for m, d := range [...]time.Duration{p.DNS, p.Connect, p.TLS, p.Send, p.FirstByte, p.Receive, p.Preflight} {
 		if d >= 0 {
 			s.set(DNS+Measure(m), d)
 		}
@@ -207,7 +212,7 @@ func (s *shard) Group(r *engine.GroupResult) {
 		asked = min(asked, r.Group.Limit)
 	}
 	g.members, g.wire, g.asked = int32(r.Members), int32(r.OnTheWire), int32(asked)
-	s.put(g)
+	s.put(&g)
 }
 
 // Iteration records an iteration.
@@ -224,7 +229,7 @@ func (s *shard) Iteration(r *engine.IterationResult) {
 	} else {
 		i.set(Iteration, r.End-r.Due)
 	}
-	s.put(i)
+	s.put(&i)
 	if r.Err != nil && !r.Warmup {
 		s.r.cold.expression(r.Err)
 	}
@@ -237,5 +242,6 @@ func (s *sample) atWarmup() *sample {
 			s.times[m] = none
 		}
 	}
+	s.server = serverSample{bill: s.server.bill, basis: s.server.basis, maybe: s.server.maybe}
 	return s
 }

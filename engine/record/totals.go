@@ -36,6 +36,9 @@ func (t *Totals) Active() time.Duration { return t.tally.Active }
 // Tally returns how far the run came.
 func (t *Totals) Tally() engine.Tally { return t.tally }
 
+// Billing returns all that may be billed, warm-up included.
+func (t *Totals) Billing() Billing { return billing(t.set, t.warm) }
+
 // Excluded returns the results of invocations that were due in the warm-up.
 func (t *Totals) Excluded() Counts {
 	c, _ := t.shape.counts([]*set{t.warm}, "")

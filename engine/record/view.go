@@ -28,19 +28,38 @@ const (
 	Send
 	FirstByte
 	Receive
-	Upstream // what the gateway says it spent upstream (PROTOCOL.md 1.4)
+	Preflight    // asking for leave, as browsers do; before the service time
+	Function     // the function's own time, where the reply tells it (PROTOCOL.md 1.4, 7.3)
+	Way          // service - function, of the same attempts
+	ColdService  // service of attempts for which an instance was started
+	WarmService  // and of those for which none was
+	ColdFunction // likewise, the function's own time
+	WarmFunction
 
 	numMeasures = int(iota)
+	numSampled  = int(Function) + 1 // that samples carry; those after are made of them
 )
 
 // String returns the measure's name as it stands in files and thresholds.
 func (m Measure) String() string {
 	names := [numMeasures]string{"response", "service", "held", "first", "settle", "makespan", "straggler", "lateness",
-		"iteration", "dns", "connect", "tls", "send", "first_byte", "receive", "upstream"}
+		"iteration", "dns", "connect", "tls", "send", "first_byte", "receive", "preflight",
+		"function", "way", "cold_service", "warm_service", "cold_function", "warm_function"}
 	if int(m) < len(names) {
 		return names[m]
 	}
 	return fmt.Sprintf("measure(%d)", uint8(m))
+}
+
+// measureOf returns the measure of that name. Function was once called
+// upstream, in logs that are still to be read.
+func measureOf(name string) (Measure, bool) {
+	for m := range Measure(numMeasures) {
+		if m.String() == name {
+			return m, true
+		}
+	}
+	return Function, name == "upstream"
 }
 
 // ofGroups reports whether m is a time of groups.
@@ -48,6 +67,10 @@ func (m Measure) ofGroups() bool { return m >= First && m <= Straggler }
 
 // ofRun reports whether m is a time of iterations.
 func (m Measure) ofRun() bool { return m == Lateness || m == Iteration }
+
+// ofAttempts reports whether m is a time of single attempts: phases, and what
+// replies tell of the function's side.
+func (m Measure) ofAttempts() bool { return m >= DNS }
 
 // A Class is a part of the results. Canceled and dropped ones are in none:
 // they did not run to an end of their own, so they have no time of their own.
@@ -78,6 +101,10 @@ func (c Class) String() string {
 type Counts struct {
 	Total    int64 // canceled and dropped ones included
 	Outcomes [engine.NumOutcomes]int64
+
+	// Cold and Warm are attempts of which it was told whether an instance had
+	// to be started for them.
+	Cold, Warm int64
 
 	groups int64 // failed groups, which have no outcome of the list
 }
@@ -128,6 +155,7 @@ type Second struct {
 	before engine.Tally  // at its start
 	active time.Duration // of the tally, in this second
 	set    *set
+	warm   *set
 	shape  *shape
 }
 
@@ -146,3 +174,6 @@ func (s *Second) Iterations() (due, dropped int64) {
 
 // Active implements View for this second alone.
 func (s *Second) Active() time.Duration { return s.active }
+
+// Billing returns what of this second may be billed, warm-up included.
+func (s *Second) Billing() Billing { return billing(s.set, s.warm) }
