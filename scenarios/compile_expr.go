@@ -324,9 +324,10 @@ func (c *compiler) lines(path string, lines []Line, v scopeVars) (out []engine.H
 	return out, static
 }
 
-// body compiles the data of an invocation. What an event function gets is a
-// JSON object; other methods send a text as it is, and all else as JSON.
-func (c *compiler) body(path string, data *Value, event bool, v scopeVars) (fn func(*engine.Scope) ([]byte, error), static bool) {
+// body compiles the data of an invocation. An event is JSON, for most methods
+// an object; those that pass requests through send a text as it is, and all
+// else as JSON.
+func (c *compiler) body(path string, data *Value, method string, v scopeVars) (fn func(*engine.Scope) ([]byte, error), static bool) {
 	if data == nil {
 		return nil, true
 	}
@@ -336,8 +337,12 @@ func (c *compiler) body(path string, data *Value, event bool, v scopeVars) (fn f
 		return nil, true
 	}
 	c.treeReads(path, data.Tree, v)
-	shape := asObject
-	if !event {
+	event := c.takesObjects(method)
+	shape := func(b []byte) ([]byte, error) { return b, nil }
+	switch {
+	case event:
+		shape = asObject
+	case passesHTTP(method):
 		shape = asText
 	}
 	if t.Static() {

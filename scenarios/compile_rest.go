@@ -1,7 +1,6 @@
 package scenarios
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -16,9 +15,7 @@ import (
 	"volley/engine"
 	"volley/engine/auth"
 	"volley/engine/check"
-	"volley/engine/emulator"
 	"volley/scenarios/dataset"
-	"volley/scenarios/payload"
 )
 
 // compileThresholds reads the thresholds.
@@ -143,122 +140,6 @@ func plainErr(err error) error {
 	return err
 }
 
-// compileEmulator makes the emulator's configuration of its section.
-func (c *compiler) compileEmulator() {
-	e := c.scenario.Target.Emulator
-	if e == nil {
-		return
-	}
-	cfg := emulator.Config{
-		Functions: map[string]emulator.Function{}, Env: c.scenario.Target.Env, Tokens: e.Tokens, Origins: e.Origins,
-		Seed: c.plan.Seed, MaxBody: int64(e.MaxBody),
-	}
-	for _, name := range slices.Sorted(maps.Keys(e.Functions)) {
-		cfg.Functions[name] = c.function(e.Functions[name], join("target.emulator.functions", name))
-	}
-	c.out.Emulator, c.out.EmulatorTLS = &cfg, e.TLS
-	srv, err := emulator.New(cfg)
-	if err != nil {
-		c.emulatorError(err)
-		return
-	}
-	if err := srv.Close(); err != nil {
-		c.fail("target.emulator", "try again", "%v", err)
-	}
-}
-
-func (c *compiler) emulatorError(err error) {
-	var joined interface{ Unwrap() []error }
-	if errors.As(err, &joined) {
-		for _, one := range joined.Unwrap() {
-			c.emulatorError(one)
-		}
-		return
-	}
-	var e *emulator.Error
-	if !errors.As(err, &e) {
-		c.fail("target.emulator", "check the section", "%v", err)
-		return
-	}
-	c.fail("target.emulator."+e.Field, e.Fix, "%s", e.Problem)
-}
-
-func (c *compiler) function(f Function, path string) emulator.Function {
-	out := emulator.Function{
-		ColdStart: time.Duration(f.ColdStart), Concurrency: f.Concurrency, Timeout: time.Duration(f.Timeout),
-		HTTP: f.HTTP, ReplyStatus: f.Status, WebAuth: f.WebAuth, Reply: c.reply(f.Reply, join(path, "reply")),
-	}
-	if f.Latency != nil {
-		out.Latency = emulator.Latency{P50: time.Duration(f.Latency.P50), P99: time.Duration(f.Latency.P99)}
-	}
-	if f.Stall != nil {
-		out.Stall = emulator.Stall{Every: time.Duration(f.Stall.Every), For: time.Duration(f.Stall.For)}
-	}
-	if f.Burst != nil {
-		out.Burst = float64(*f.Burst) * 60
-	}
-	if f.Errors != nil { // in a version, none are not the function's
-		out.Errors = make(map[string]float64, len(f.Errors))
-	}
-	for name, share := range f.Errors {
-		out.Errors[name] = float64(share)
-	}
-	for _, q := range slices.Sorted(maps.Keys(f.Versions)) {
-		if out.Versions == nil {
-			out.Versions = map[string]emulator.Function{}
-		}
-		out.Versions[q] = c.function(f.Versions[q], join(join(path, "versions"), q))
-	}
-	return out
-}
-
-// reply makes what a function answers. A text goes out as it is, as from a
-// function that returns one (PROTOCOL.md 1.2); all else as JSON.
-func (c *compiler) reply(v *Value, path string) func(any) ([]byte, error) {
-	if v == nil {
-		return nil
-	}
-	t, err := payload.CompileTemplate(v.Tree, payload.Event)
-	if err != nil {
-		c.exprError(path, err, 0)
-		return nil
-	}
-	return func(event any) ([]byte, error) {
-		b, err := t.JSON(&payload.Env{Event: event})
-		if err != nil {
-			return nil, err
-		}
-		return asText(b)
-	}
-}
-
-// knownToEmulator checks that a function that is invoked at the emulator is
-// one of its functions, in a version that it has.
-func (c *compiler) knownToEmulator(st *Step, t *engine.Target, path string) {
-	e := c.scenario.Target.Emulator
-	if e == nil || t.Endpoint != EmulatorEndpoint || st.Invoke == "" {
-		return
-	}
-	f, ok := e.Functions[st.Invoke]
-	names := slices.Sorted(maps.Keys(e.Functions))
-	if !ok {
-		if t.Method != nil && t.Method.Name() == "web" && st.HTTP != nil && st.HTTP.Path != "" {
-			return // the path says which
-		}
-		c.fail(join(path, "invoke"), didYouMean(st.Invoke, names, "function"), "the emulator has no function %s", quote(st.Invoke))
-		return
-	}
-	if q := t.Qualifier; q != "" && q != "$LATEST" && q != "$DEFAULT" {
-		if _, ok := f.Versions[q]; !ok {
-			field := join(path, "qualifier")
-			if !c.has(field) {
-				field = "target.qualifier"
-			}
-			c.fail(field, didYouMean(q, append(slices.Sorted(maps.Keys(f.Versions)), "$LATEST"), "version"), "the emulator's function %s has no version %s", st.Invoke, quote(q))
-		}
-	}
-}
-
 // A BatchPlan is the batch section made ready.
 type BatchPlan struct {
 	Concurrency int           // rows at once; 0: adaptive
@@ -330,11 +211,14 @@ func (c *compiler) compileCompare() {
 			c.fail(path, "use letters, digits, _ . and -", "%s cannot be the name of an arm", quote(name))
 		}
 		c.checkEnv(join(path, "env"), arm.Env)
-		t := c.targetOf(&Step{Qualifier: arm.Qualifier, Method: arm.Method, Endpoint: arm.Endpoint, Timeout: arm.Timeout}, path)
-		own := *t
-		own.Env, own.Region = cmp.Or(arm.Env, t.Env), cmp.Or(arm.Region, t.Region)
+		c.checkRegion(join(path, "region"), arm.Region)
+		t := c.targetOf(change{arm.Qualifier, arm.Method, arm.Endpoint, arm.Env, arm.Region, &arm.Timeout, arm.Auth}, path)
 		c.headers(join(path, "headers"), arm.Headers, scopeVars{all: true})
-		p.Targets[name] = &own
+		if t.Method != nil {
+			c.used[t.Method.Name()] = true
+			c.reachable(t, path)
+		}
+		p.Targets[name] = t
 	}
 	slices.SortStableFunc(names, func(a, b string) int {
 		switch {
@@ -383,7 +267,11 @@ func (c *compiler) try(t trial) {
 		return out, nil
 	}
 	grant := auth.Grant{}
-	if in.Target.Auth != nil {
+	switch c.out.proofs[in.Target.Auth].way {
+	case byKeys:
+		grant.Keys = auth.Keys{ID: auth.NewSecret("trial"), Key: auth.NewSecret("trial")}
+	case nobody, "":
+	default:
 		grant.Bearer = auth.NewSecret("trial")
 	}
 	var errs [4]error

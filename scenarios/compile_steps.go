@@ -20,7 +20,7 @@ const unknownParallel = 64
 
 // compileSteps makes the plan's steps, series and groups.
 func (c *compiler) compileSteps() {
-	c.series, c.named, c.kinds = map[engine.SeriesKey]int{}, map[string]stepName{}, map[string]int{}
+	c.series, c.named, c.kinds, c.used = map[engine.SeriesKey]int{}, map[string]stepName{}, map[string]int{}, map[string]bool{}
 	steps := c.scenario.Steps
 	if len(steps) == 0 {
 		if !c.opts.NoSteps {
@@ -61,7 +61,7 @@ func (c *compiler) steps(list []Step, path string, v scopeVars) (out []engine.St
 // invocations and groups alone.
 func kindsOfSteps() (kinds, ofInvoke, ofGroup []string) {
 	return []string{"invoke", "all", "all_settled", "any", "race", "steps", "pause", "pick"},
-		[]string{"data", "http", "headers", "qualifier", "method", "endpoint", "timeout", "check", "save", "retry"},
+		[]string{"data", "http", "headers", "qualifier", "method", "endpoint", "timeout", "auth", "server", "check", "save", "retry"},
 		[]string{"each", "limit", "on_loss"}
 }
 
@@ -240,10 +240,11 @@ func width(members []int, limit int, each bool) int {
 // invoke compiles one invocation.
 func (c *compiler) invoke(st *Step, path string, v scopeVars) (in *engine.Invoke, saved []string) {
 	function := join(path, "invoke")
-	t := c.targetOf(st, path)
+	t := c.targetOf(change{st.Qualifier, st.Method, st.Endpoint, "", "", &st.Timeout, st.Auth}, path)
 	method := ""
 	if t.Method != nil {
 		method = t.Method.Name()
+		c.used[method] = true
 	}
 	if !regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_-]{0,58}[a-zA-Z0-9]$`).MatchString(st.Invoke) && (method != "web" || st.Invoke == "" || len(st.Invoke) > 100) {
 		c.fail(function, "use 2 to 60 letters, digits, - and _; begin with a letter, end with a letter or digit", "%s is not the name of a function", quote(st.Invoke))
@@ -257,7 +258,7 @@ func (c *compiler) invoke(st *Step, path string, v scopeVars) (in *engine.Invoke
 	in.Series = c.seriesOf(in, method, false)
 
 	var dataStatic, ownStatic, httpStatic bool
-	in.Data, dataStatic = c.body(join(path, "data"), st.Data, method == defaultMethod, v)
+	in.Data, dataStatic = c.body(join(path, "data"), st.Data, method, v)
 	var common []engine.HeaderLine
 	common, ownStatic = c.lines("target.headers", c.inherited(st), scopeVars{all: true})
 	own, static := c.headers(join(path, "headers"), st.Headers, v)
@@ -265,12 +266,14 @@ func (c *compiler) invoke(st *Step, path string, v scopeVars) (in *engine.Invoke
 	in.HTTP, httpStatic = c.http(st, path, method, v)
 	in.Static = dataStatic && ownStatic && static && httpStatic
 
+	in.Server = c.server(st.Server, join(path, "server"), c.scenario.Target.Server, "target.server", v)
 	in.Checks = c.checks(join(path, "check"), st.Check, v)
 	in.Saves, saved = c.saves(join(path, "save"), st.Save, v)
 	if st.Retry != nil {
 		in.Retry = c.retry(st.Retry, join(path, "retry"))
 		in.Attempts = c.seriesOf(in, method, true)
 	}
+	c.out.sends = append(c.out.sends, sending{in, st})
 	if in.Static && t.Method != nil {
 		c.trials = append(c.trials, trial{in, path})
 	}
@@ -330,8 +333,8 @@ func (c *compiler) http(st *Step, path, method string, v scopeVars) (out *engine
 		return nil, true
 	}
 	at := join(path, "http")
-	if method == defaultMethod {
-		c.fail(at, "add method: http-function to the step or the target; or send data", "http is for the methods http-function and web; http-api posts an event")
+	if !passesHTTP(method) {
+		c.fail(at, "add method: http-function to the step or the target; or send data", "http is for the methods http-function and web; %s posts an event", method)
 	}
 	if h.Raw && method == "web" {
 		c.fail(join(at, "raw"), "delete it", "raw is for the method http-function")

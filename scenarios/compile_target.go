@@ -1,16 +1,14 @@
 package scenarios
 
 import (
-	"maps"
+	"cmp"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
 	"volley/engine"
 	"volley/engine/auth"
-	"volley/engine/cloud"
 )
 
 // Defaults. The published schema says the same.
@@ -19,16 +17,22 @@ const (
 	defaultTimeout = 10 * time.Second
 )
 
-// compileTarget checks the target section, puts its defaults in place, and
-// makes the target of steps that override nothing.
+// emulatedEnv is the environment id in requests to an emulator of the
+// scenario's own, where a method has to name one.
+const emulatedEnv = "emulator"
+
+// compileTarget checks the target section, and puts its defaults in place.
 func (c *compiler) compileTarget() {
 	t := &c.scenario.Target
-	c.methods = cloud.Methods()
+	c.methods, c.targets, c.sources, c.ambients = map[string]engine.Method{}, map[targetKey]*engine.Target{}, map[proof]auth.Source{}, map[string]*Auth{}
 	t.Method = c.orDefault(t.Method, defaultMethod)
 	t.Protocol = c.orDefault(t.Protocol, "auto")
+	c.project(t)
+	c.compileOptions(t)
 	c.method("target.method", t.Method)
 	c.endpoint("target.endpoint", t.Endpoint)
 	c.checkEnv("target.env", t.Env)
+	c.checkRegion("target.region", t.Region)
 	c.timeout("target.timeout", &t.Timeout, defaultTimeout)
 	for i, status := range t.OKStatus {
 		if status < 100 || status > 599 {
@@ -42,11 +46,26 @@ func (c *compiler) compileTarget() {
 			}
 		}
 	}
-	c.target = &engine.Target{
-		Method: c.methods[t.Method], Env: t.Env, Region: t.Region, Endpoint: c.reach(t.Endpoint), Qualifier: t.Qualifier,
-		Timeout: time.Duration(t.Timeout), OKStatus: t.OKStatus, Redirects: t.Redirects, Auth: c.auth(),
+	if t.Auth != nil {
+		c.proof(t.Auth, "target.auth") // also where every step has its own
 	}
 	c.headers("target.headers", t.Headers, scopeVars{all: true})
+	c.server(t.Server, "target.server", nil, "", scopeVars{all: true})
+}
+
+// project takes environment and region from around the scenario, where it says
+// nothing of where to go. The region is not taken for another environment.
+func (c *compiler) project(t *Target) {
+	if t.Endpoint != "" || t.Emulator != nil {
+		return
+	}
+	o := &c.opts
+	if t.Env == "" && o.DefaultEnv != "" && !c.has("target.env") {
+		t.Env, c.out.EnvFrom = o.DefaultEnv, o.DefaultsFrom
+	}
+	if t.Region == "" && o.DefaultRegion != "" && !c.has("target.region") && (t.Env == o.DefaultEnv || o.DefaultEnv == "") {
+		t.Region, c.out.RegionFrom = o.DefaultRegion, o.DefaultsFrom
+	}
 }
 
 func (c *compiler) orDefault(value, otherwise string) string {
@@ -62,15 +81,6 @@ func (c *compiler) reach(endpoint string) string {
 		return endpoint
 	}
 	return EmulatorEndpoint
-}
-
-// method checks that a method is built.
-func (c *compiler) method(path, name string) {
-	if name == "" || c.methods[name] != nil {
-		return
-	}
-	names := slices.Sorted(maps.Keys(c.methods))
-	c.fail(path, "use "+strings.Join(names, " or "), "%s is not built into this version yet", quote(name))
 }
 
 func (c *compiler) endpoint(path, endpoint string) {
@@ -100,6 +110,12 @@ func (c *compiler) checkEnv(path, env string) {
 	}
 }
 
+func (c *compiler) checkRegion(path, region string) {
+	if region != "" && !regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+){1,5}$`).MatchString(region) {
+		c.fail(path, "write one such as ap-shanghai", "%s is not a region", quote(region))
+	}
+}
+
 // timeout puts a default in place, and refuses what can never be met.
 func (c *compiler) timeout(path string, d *Duration, otherwise time.Duration) {
 	switch {
@@ -110,79 +126,52 @@ func (c *compiler) timeout(path string, d *Duration, otherwise time.Duration) {
 	}
 }
 
-// auth makes the source of grants of the section's one way.
-func (c *compiler) auth() auth.Source {
-	a := c.scenario.Target.Auth
-	if a == nil {
-		if c.scenario.Target.Emulator != nil {
-			// It wants a token as the gateway does, and takes any.
-			return auth.Fixed{G: auth.Grant{Bearer: auth.NewSecret("emulator")}}
-		}
-		return nil
-	}
-	token, ways := auth.Secret{}, []string{}
-	for _, w := range a.ways() {
-		if w.given {
-			ways = append(ways, w.name)
-			token = w.token
-		}
-	}
-	switch {
-	case len(ways) == 0 && c.has("target.auth"):
-		c.fail("target.auth", "write {api_key: ${NAME}}, with quotes around ${NAME}", "no credentials are in it")
-	case len(ways) > 1:
-		c.fail("target.auth", "keep one of them", "%s are both ways to authenticate", strings.Join(ways, " and "))
-	case token.IsZero():
-		c.fail("target.auth", "use api_key, access_token or publishable_key", "%s is not built into this version yet", strings.Join(ways, ""))
-	default:
-		return auth.Fixed{G: auth.Grant{Bearer: token}}
-	}
-	return nil
+// A change is what a step or an arm overrides of the target.
+type change struct {
+	qualifier                     *string
+	method, endpoint, env, region string
+	timeout                       *Duration
+	auth                          *Auth
 }
 
-// A way is one way to authenticate. Those without a token are not built yet.
-type way struct {
-	name  string
-	given bool
-	token auth.Secret
+// A targetKey is what tells targets of one scenario apart.
+type targetKey struct {
+	method                           engine.Method
+	env, region, endpoint, qualifier string
+	timeout                          time.Duration
+	auth                             auth.Source
 }
 
-func (v *Auth) ways() []way {
-	fixed := func(name string, s auth.Secret) way { return way{name, !s.IsZero(), s} }
-	return []way{
-		fixed("api_key", v.APIKey), fixed("access_token", v.AccessToken), fixed("publishable_key", v.PublishableKey),
-		{name: "secret_id + secret_key", given: !v.SecretID.IsZero() || !v.SecretKey.IsZero() || !v.SessionToken.IsZero()},
-		{name: "anonymous", given: v.Anonymous},
-		{name: "username + password", given: !v.Username.IsZero() || !v.Password.IsZero()},
-		{name: "app_id + app_secret", given: !v.AppID.IsZero() || !v.AppSecret.IsZero()},
-	}
-}
-
-// targetOf makes the target of an invocation: the common one, where it
-// overrides nothing.
-func (c *compiler) targetOf(st *Step, path string) *engine.Target {
-	c.method(join(path, "method"), st.Method)
-	c.endpoint(join(path, "endpoint"), st.Endpoint)
+// targetOf makes the target of an invocation or an arm. Equal ones are one.
+func (c *compiler) targetOf(ch change, path string) *engine.Target {
+	c.endpoint(join(path, "endpoint"), ch.endpoint)
 	if c.has(join(path, "timeout")) {
-		c.timeout(join(path, "timeout"), &st.Timeout, 0)
+		c.timeout(join(path, "timeout"), ch.timeout, 0)
 	}
-	t := *c.target
-	if st.Method != "" {
-		t.Method = c.methods[st.Method]
+	s := &c.scenario.Target
+	t := &engine.Target{
+		Env: cmp.Or(ch.env, s.Env), Region: cmp.Or(ch.region, s.Region), Endpoint: cmp.Or(ch.endpoint, c.reach(s.Endpoint)), Qualifier: s.Qualifier,
+		Timeout: time.Duration(cmp.Or(*ch.timeout, s.Timeout)), OKStatus: s.OKStatus, Redirects: s.Redirects,
 	}
-	if st.Endpoint != "" {
-		t.Endpoint = st.Endpoint
+	if s.Emulator != nil {
+		t.Env = emulatedEnv
 	}
-	if st.Qualifier != nil {
-		t.Qualifier = *st.Qualifier
+	if ch.qualifier != nil {
+		t.Qualifier = *ch.qualifier
 	}
-	if st.Timeout != 0 {
-		t.Timeout = time.Duration(st.Timeout)
+	at, name := join(path, "method"), ch.method
+	if name == "" {
+		at, name = "target.method", s.Method
 	}
-	if t.Method == c.target.Method && t.Endpoint == c.target.Endpoint && t.Qualifier == c.target.Qualifier && t.Timeout == c.target.Timeout {
-		return c.target
+	if t.Method = c.method(at, name); t.Method == nil {
+		return t
 	}
-	return &t
+	t.Auth = c.source(ch.auth, path, t)
+	key := targetKey{t.Method, t.Env, t.Region, t.Endpoint, t.Qualifier, t.Timeout, t.Auth}
+	if c.targets[key] == nil {
+		c.targets[key] = t
+	}
+	return c.targets[key]
 }
 
 // reachable checks that a target can be reached at all, and by whom.
@@ -190,26 +179,46 @@ func (c *compiler) reachable(t *engine.Target, path string) {
 	if t.Method == nil {
 		return
 	}
-	web := t.Method.Name() == "web"
+	method := t.Method.Name()
 	at := func(key string) string { // what is wrong is the step's where it overrides the method
-		if p := join(path, "method"); c.has(p) {
-			return p
-		}
-		return "target." + key
+		return c.ownPlace(path, "method", "target."+key)
 	}
 	switch {
-	case t.Endpoint == "" && web:
+	case t.Endpoint == "" && method == "web":
 		c.fail(at("endpoint"), "set target.endpoint to the domain of the HTTP access service, such as https://example.com", "the method web has no endpoint to go to")
 	case t.Endpoint == "" && t.Env == "":
 		c.fail(at("env"), "set target.env (or --env) to the environment's id; without an account, try target.emulator", "no environment is named")
-	case t.Endpoint == "" && t.Auth == nil:
-		c.fail(at("auth"), "add auth: {api_key: \"${CLOUDBASE_APIKEY}\"}", "there are no credentials, and the gateway refuses requests without")
-	}
-	if web && t.Qualifier != "" {
-		field := join(path, "qualifier")
-		if !c.has(field) {
-			field = at("qualifier")
+	case t.Env == "" && c.namesEnv(method):
+		c.fail(at("env"), "set target.env (or --env) to the environment's id", "no environment is named, and requests of the method %s name one wherever they go", method)
+	case t.Auth == nil && !c.saysWho(path) && (t.Endpoint == "" || method == "control-plane" || method == "node-sdk" || method == "mini-program"):
+		rule := waysOf(method)
+		fix := "add auth: {api_key: \"${CLOUDBASE_APIKEY}\"}"
+		if rule.takes[0] == byKeys {
+			fix = "add auth: {secret_id: \"${TENCENTCLOUD_SECRETID}\", secret_key: \"${TENCENTCLOUD_SECRETKEY}\"}"
+		} else if rule.takes[0] == byApp {
+			fix = "add auth: {app_id: \"${WX_APP_ID}\", app_secret: \"${WX_APP_SECRET}\"}"
 		}
-		c.fail(field, "delete qualifier, or use http-function", "%s cannot be asked for by the method web: its route fixes the version", quote(t.Qualifier))
+		c.fail(at("auth"), fix, "there are no credentials, and the method %s is refused without", method)
+	}
+	if t.Qualifier != "" {
+		c.qualified(t.Qualifier, method, path)
+	}
+}
+
+// saysWho reports whether a step or the target says who asks, be it nobody.
+func (c *compiler) saysWho(path string) bool {
+	return c.has(join(path, "auth")) || c.scenario.Target.Auth != nil
+}
+
+// qualified checks that a method can ask for versions (PROTOCOL.md 0).
+func (c *compiler) qualified(qualifier, method, path string) {
+	field := c.ownPlace(path, "qualifier", c.ownPlace(path, "method", "target.qualifier"))
+	switch {
+	case method == "web":
+		c.fail(field, "delete qualifier, or use http-function", "%s cannot be asked for by the method web: its route fixes the version", quote(qualifier))
+	case method == "mini-program":
+		c.fail(field, "delete qualifier, or use http-api or node-sdk", "%s cannot be asked for by the method mini-program: WeChat's API has no versions", quote(qualifier))
+	case method == "web-sdk" && c.webVersion() != "3":
+		c.fail(field, "delete qualifier, or use web_sdk: {version: 3}", "%s cannot be asked for by version %s of the web SDK", quote(qualifier), c.webVersion())
 	}
 }

@@ -153,6 +153,8 @@ func otherNames() map[string]string {
 		"function": "invoke", "call": "invoke", "request": "invoke", "assert": "check", "checks": "check", "expect": "check",
 		"capture": "save", "extract": "save", "if": "when", "ramp_to": "to", "target": "to", "hold": "at",
 		"version": "qualifier", "alias": "qualifier", "envId": "env", "env_id": "env", "apiKey": "api_key", "token": "access_token",
+		"secretId": "secret_id", "secretKey": "secret_key", "sessionToken": "session_token", "accessKey": "api_key", "appid": "app_id", "appId": "app_id",
+		"appSecret": "app_secret", "user": "username", "refreshToken": "refresh_token", "price": "price_per_million",
 		"retries": "retry", "keepalive": "keep_alive", "max_vus": "max_in_flight", "poisson": "arrivals", "environment": "env",
 		"data_file": "file", "path": "file", "files": "file", "forEach": "each", "expression": "expr", "threshold": "expr", "abortOnFail": "abort", "abort_on_fail": "abort", "foreach": "each", "for_each": "each",
 	}
@@ -333,6 +335,9 @@ func fieldsOf(t reflect.Type) []field {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, options, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		if name == "-" {
+			continue
+		}
 		if options == "inline" {
 			for _, sub := range fieldsOf(f.Type) {
 				sub.index = append([]int{i}, sub.index...)

@@ -94,8 +94,16 @@ func (v *Threshold) decode(d *decoder, n *node, path string) {
 // decode reads credentials. What stands there in a wrong form may be a secret,
 // so it is not repeated, be it a key or a value.
 func (v *Auth) decode(d *decoder, n *node, path string) {
+	if n.kind == scalarKind && n.text == "none" {
+		v.None = true
+		return
+	}
+	if n.kind == scalarKind && n.text == string(byAnonymous) {
+		d.add(n.at, path, "write {anonymous: true}", "credentials are a mapping")
+		return
+	}
 	if n.kind != mappingKind {
-		d.add(n.at, path, `write {api_key: "${NAME}"}`, "credentials are a mapping (what was found is not shown)")
+		d.add(n.at, path, `write {api_key: "${NAME}"}, or none`, "credentials are a mapping (what was found is not shown)")
 		return
 	}
 	known := fieldsOf(reflect.TypeFor[Auth]())
@@ -113,6 +121,23 @@ func (v *Auth) decode(d *decoder, n *node, path string) {
 		d.add(e.at, path, "known: "+strings.Join(names, ", "), "a key is not known (it is not shown)")
 	}
 	d.fields(reflect.ValueOf(v).Elem(), &safe, path)
+}
+
+func (v *WebSDKVersion) decode(d *decoder, n *node, path string) {
+	*v = WebSDKVersion(d.oneOf(n, path, "3", "2", "1"))
+}
+
+func (v *NodeSDKVersion) decode(d *decoder, n *node, path string) {
+	*v = NodeSDKVersion(d.oneOf(n, path, "3", "2"))
+}
+
+// oneOf reads a word that may be a number, too.
+func (d *decoder) oneOf(n *node, path string, allowed ...string) string {
+	s, ok := d.scalar(n, path, "one of "+strings.Join(allowed, ", "))
+	if !ok || !d.among(n, path, s, allowed) {
+		return ""
+	}
+	return s
 }
 
 func (v *AutoInt) decode(d *decoder, n *node, path string) {

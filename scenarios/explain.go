@@ -29,6 +29,7 @@ func Explain(c *Compiled, w io.Writer) error {
 	c.explainInvocations(p, f)
 	c.explainData(p)
 	c.explainTargets(p)
+	c.explainCost(p, f)
 	for i, t := range c.Thresholds {
 		label := ""
 		if i == 0 {
@@ -325,40 +326,5 @@ func (c *Compiled) explainData(p *printer) {
 			keys, more = keys[:20], ", …"
 		}
 		p.line("", "the first has %s%s", strings.Join(keys, ", "), more)
-	}
-}
-
-func (c *Compiled) explainTargets(p *printer) {
-	label := "targets"
-	for _, k := range c.Plan.Series {
-		if k.Attempts {
-			continue
-		}
-		text := k.Step
-		if k.Step != k.Function {
-			text += ": " + k.Function
-		}
-		text += " by " + k.Method
-		if k.Qualifier != "" {
-			text += ", version " + k.Qualifier
-		}
-		p.line(label, "%s", text)
-		label = ""
-	}
-	t := c.Scenario.Target
-	switch {
-	case c.Emulator != nil:
-		p.line("", "at an emulator inside this process")
-	case t.Endpoint != "":
-		p.line("", "at %s", t.Endpoint)
-	default:
-		p.line("", "in the environment %s", t.Env)
-	}
-	if c.Emulator == nil && c.Scenario.Target.Auth != nil {
-		for _, w := range c.Scenario.Target.Auth.ways() {
-			if w.given {
-				p.line("", "with %s", w.name)
-			}
-		}
 	}
 }

@@ -35,6 +35,16 @@ type Options struct {
 	Seed    uint64 // where the scenario gives none
 	NoLoad  bool   // the load section may be missing: it is not what is going to be done
 	NoSteps bool   // steps may be missing: all that is wanted is the emulator
+
+	// What stands around a scenario, for what it leaves out where it goes to the
+	// vendor's own hosts: not with an endpoint of its own, nor with an emulator.
+	DefaultEnv, DefaultRegion string
+	DefaultsFrom              string // where the two came from, such as cloudbaserc.json
+
+	// Ambient finds credentials that a method takes, and says where they came
+	// from; none are found: the zero Auth. It is asked once for each method that
+	// needs it. nil finds none.
+	Ambient func(method string) (a Auth, from string, err error)
 }
 
 // A Compiled is a scenario made ready: the plan, and what is needed around it.
@@ -57,7 +67,14 @@ type Compiled struct {
 	// Secrets are the values that must not be shown.
 	Secrets []auth.Secret
 
-	nodes map[string]*node
+	// EnvFrom, RegionFrom and AuthFrom say where environment, region and
+	// credentials came from that the scenario itself does not name, such as
+	// cloudbaserc.json; "" where it does.
+	EnvFrom, RegionFrom, AuthFrom string
+
+	nodes  map[string]*node
+	proofs map[auth.Source]proof // what the plan's sources are made of
+	sends  []sending             // what Explain says of invocations
 }
 
 // Client says how the plan's requests are sent.
@@ -118,7 +135,7 @@ func load(root *node, r *report, o Options) (*Compiled, error) {
 	d.into(reflect.ValueOf(s).Elem(), root, "", rules{})
 	c := &compiler{
 		report: r, nodes: d.nodes, scenario: s, opts: o, lookup: o.Env,
-		out: &Compiled{Scenario: s, nodes: d.nodes},
+		out: &Compiled{Scenario: s, nodes: d.nodes, proofs: map[auth.Source]proof{}},
 	}
 	c.compile()
 	if err := r.close(); err != nil {
@@ -126,56 +143,6 @@ func load(root *node, r *report, o Options) (*Compiled, error) {
 	}
 	c.out.Secrets = r.secrets
 	return c.out, nil
-}
-
-// At returns the plan with the emulator at an address, such as
-// http://127.0.0.1:8787. Without an emulator it is the plan itself.
-func (c *Compiled) At(endpoint string) *engine.Plan {
-	if c.Emulator == nil {
-		return c.Plan
-	}
-	m := mover{endpoint: endpoint, moved: map[*engine.Target]*engine.Target{}}
-	p := *c.Plan
-	p.Steps = m.steps(p.Steps)
-	return &p
-}
-
-// A mover copies steps, with the emulator's targets at another address.
-type mover struct {
-	endpoint string
-	moved    map[*engine.Target]*engine.Target // so that what was shared stays shared
-}
-
-func (m mover) steps(from []engine.Step) []engine.Step {
-	to := slices.Clone(from)
-	for i := range to {
-		st := &to[i]
-		st.Sequence = m.steps(st.Sequence)
-		if st.Group != nil {
-			g := *st.Group
-			g.Members = m.steps(g.Members)
-			st.Group = &g
-		}
-		st.Pick = slices.Clone(st.Pick)
-		for k := range st.Pick {
-			st.Pick[k].Steps = m.steps(st.Pick[k].Steps)
-		}
-		if st.Invoke != nil && st.Invoke.Target.Endpoint == EmulatorEndpoint {
-			in := *st.Invoke
-			in.Target = m.target(in.Target)
-			st.Invoke = &in
-		}
-	}
-	return to
-}
-
-func (m mover) target(t *engine.Target) *engine.Target {
-	if m.moved[t] == nil {
-		to := *t
-		to.Endpoint = m.endpoint
-		m.moved[t] = &to
-	}
-	return m.moved[t]
 }
 
 // Mask replaces every secret of the scenario in a text.
@@ -191,14 +158,18 @@ type compiler struct {
 	lookup   func(string) (string, bool)
 	out      *Compiled
 
-	methods map[string]engine.Method
-	target  *engine.Target
-	env     map[string]string // what expressions read of the environment
-	plan    *engine.Plan
-	series  map[engine.SeriesKey]int
-	named   map[string]stepName // by the name in reports
-	kinds   map[string]int      // groups so far, by kind
-	trials  []trial
+	methods  map[string]engine.Method // by name, with their options
+	targets  map[targetKey]*engine.Target
+	sources  map[proof]auth.Source
+	ambients map[string]*Auth // by method; nil: none was found
+	authFrom []string
+	env      map[string]string // what expressions read of the environment
+	plan     *engine.Plan
+	series   map[engine.SeriesKey]int
+	named    map[string]stepName // by the name in reports
+	kinds    map[string]int      // groups so far, by kind
+	used     map[string]bool     // methods
+	trials   []trial
 }
 
 // A stepName is what a name of a step or group stands for.
@@ -222,6 +193,8 @@ func (c *compiler) compile() {
 	c.compileThresholds()
 	c.compileBatch()
 	c.compileCompare()
+	c.compileCost()
+	c.unusedOptions()
 	c.out.Plan = c.plan
 	c.out.Client = Client{
 		Protocol: s.Target.Protocol, Connections: int(s.Target.Connections), KeepAlive: s.Target.KeepAlive == nil || *s.Target.KeepAlive,

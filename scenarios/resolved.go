@@ -47,6 +47,10 @@ func (e encoder) value(v reflect.Value, path string) *node {
 		return &node{text: escapeTemplate(string(x))}
 	case Expr:
 		return &node{text: string(x)}
+	case Auth:
+		if x.None {
+			return &node{text: string(nobody)}
+		}
 	case Latency:
 		if x.P99 == 0 {
 			return plainNode(x.P50.String())

@@ -36,6 +36,15 @@ func pattern(form, example string) *jsonschema.Schema {
 	return &jsonschema.Schema{Type: "string", Pattern: or(form), Examples: []any{example}}
 }
 
+// version allows each of some numbers, also as a text.
+func version(numbers ...int) *jsonschema.Schema {
+	var texts, all []any
+	for _, n := range numbers {
+		texts, all = append(texts, strconv.Itoa(n)), append(all, n)
+	}
+	return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Enum: append(texts, all...)}, {Type: "string", Pattern: variablePattern}}}
+}
+
 // forms are the schemas of types that read themselves.
 func forms(t reflect.Type) *jsonschema.Schema {
 	text := &jsonschema.Schema{Type: "string"}
@@ -58,6 +67,10 @@ func forms(t reflect.Type) *jsonschema.Schema {
 			word = "adaptive"
 		}
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Type: "integer", Minimum: "1"}, {Type: "string", Pattern: or(word)}}}
+	case reflect.TypeFor[WebSDKVersion]():
+		return version(3, 2, 1)
+	case reflect.TypeFor[NodeSDKVersion]():
+		return version(3, 2)
 	case reflect.TypeFor[Text]():
 		return text
 	case reflect.TypeFor[Expr]():
@@ -106,8 +119,9 @@ func generate(t *testing.T) []byte {
 	step["oneOf"] = oneOf()
 	choice := defs["Choice"].(map[string]any)
 	choice["oneOf"] = oneOf()
-	// A threshold may be a text, a latency a duration.
+	// A threshold may be a text, a latency a duration, and there may be no credentials.
 	short(defs, "Threshold", map[string]any{"type": "string"})
+	short(defs, "Auth", map[string]any{"const": "none"})
 	short(defs, "Latency", map[string]any{"type": "string", "pattern": or(`0|(` + goDuration + `)+`)})
 	errorsOf := defs["Function"].(map[string]any)["properties"].(map[string]any)["errors"].(map[string]any)
 	errorsOf["properties"] = errorNames(errorsOf["additionalProperties"])
@@ -287,6 +301,14 @@ func TestSchemaRefuses(t *testing.T) {
 		{"a wrong unit of a rate", "load: {rate: 3/sec}\nsteps: [{invoke: ab}]"},
 		{"a number for a qualifier", "target: {qualifier: 3}\nsteps: [{invoke: ab}]"},
 		{"a literal secret", "target: {auth: {api_key: abc}}\nsteps: [{invoke: ab}]"},
+		{"a literal secret among others", "target: {auth: {secret_id: \"${A}\", secret_key: abc}}\nsteps: [{invoke: ab}]"},
+		{"a word for credentials", "target: {auth: anybody}\nsteps: [{invoke: ab}]"},
+		{"a version of a library that is none", "target: {method: web-sdk, web_sdk: {version: 4}}\nsteps: [{invoke: ab}]"},
+		{"a version that the other library has", "target: {method: node-sdk, node_sdk: {version: 1}}\nsteps: [{invoke: ab}]"},
+		{"a form that is none", "target: {mini_program: {form: header}}\nsteps: [{invoke: ab}]"},
+		{"an option of another method", "target: {node_sdk: {form: query}}\nsteps: [{invoke: ab}]"},
+		{"a price below nothing", "cost: {price_gb_s: -1}\nsteps: [{invoke: ab}]"},
+		{"a budget of nothing", "cost: {price_gb_s: 1, budget: 0}\nsteps: [{invoke: ab}]"},
 		{"an unknown method", "target: {method: htp}\nsteps: [{invoke: ab}]"},
 		{"two kinds of step in one", "steps: [{invoke: ab, pause: 1s}]"},
 		{"a step that does nothing", "steps: [{name: ab}]"},

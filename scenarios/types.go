@@ -1,7 +1,5 @@
 package scenarios
 
-import "volley/engine/auth"
-
 // A Scenario is what a person wrote in a YAML file, or said by flags: strictly
 // read, variables filled in, nothing else done to it. Its doc comments are the
 // descriptions of the published schema.
@@ -24,64 +22,8 @@ type Scenario struct {
 	Batch *Batch `yaml:"batch,omitempty"`
 	// What `compare` does.
 	Compare *Compare `yaml:"compare,omitempty"`
-}
-
-// Target says where invocations go, and how.
-type Target struct {
-	// CloudBase environment id.
-	Env string `yaml:"env,omitempty"`
-	// Region of the environment, such as ap-shanghai.
-	Region string `yaml:"region,omitempty"`
-	// How functions are asked: http-api for event functions, http-function for HTTP functions, web for the HTTP access service.
-	Method string `yaml:"method,omitempty" jsonschema:"default=http-api,enum=http-api,enum=http-function,enum=web,enum=node-sdk,enum=web-sdk,enum=mini-program,enum=control-plane"`
-	// Version or alias to ask for (X-Qualifier), such as "3", stable or $LATEST.
-	Qualifier string `yaml:"qualifier,omitempty"`
-	// Base URL to use instead of the method's own: a custom domain, a proxy, a test server.
-	Endpoint string `yaml:"endpoint,omitempty"`
-	// How long one attempt may take.
-	Timeout Duration `yaml:"timeout,omitempty" jsonschema:"default=10s"`
-	// HTTP version: auto takes HTTP/2 where the server offers it.
-	Protocol string `yaml:"protocol,omitempty" jsonschema:"default=auto,enum=auto,enum=h1,enum=h2"`
-	// The most connections to use; auto: as many as the plan's parallelism needs.
-	Connections AutoInt `yaml:"connections,omitempty" jsonschema:"default=auto"`
-	// Use connections again; false dials for every invocation.
-	KeepAlive *bool `yaml:"keep_alive,omitempty" jsonschema:"default=true"`
-	// Header fields of every request.
-	Headers Headers `yaml:"headers,omitempty"`
-	// Who asks. Secrets must be written as ${NAME}.
-	Auth *Auth `yaml:"auth,omitempty"`
-	// Invoke an emulator inside this process instead of an environment.
-	Emulator *Emulator `yaml:"emulator,omitempty"`
-	// Statuses that are ok beside 2xx.
-	OKStatus []int `yaml:"ok_status,omitempty"`
-	// How many redirects to follow.
-	Redirects int `yaml:"redirects,omitempty" jsonschema:"default=0,minimum=0,maximum=20"`
-}
-
-// Auth says who asks: one of the ways, with what it needs.
-type Auth struct {
-	// API key of the environment (administrator's rights).
-	APIKey auth.Secret `yaml:"api_key,omitempty"`
-	// Access token of a user, made elsewhere.
-	AccessToken auth.Secret `yaml:"access_token,omitempty"`
-	// Publishable key (an anonymous user's rights).
-	PublishableKey auth.Secret `yaml:"publishable_key,omitempty"`
-	// Cloud credentials: the id. Needs secret_key.
-	SecretID auth.Secret `yaml:"secret_id,omitempty"`
-	// Cloud credentials: the key.
-	SecretKey auth.Secret `yaml:"secret_key,omitempty"`
-	// Cloud credentials: the token of temporary ones.
-	SessionToken auth.Secret `yaml:"session_token,omitempty"`
-	// Sign in as an anonymous user.
-	Anonymous bool `yaml:"anonymous,omitempty"`
-	// Sign in by name and password: the name.
-	Username auth.Secret `yaml:"username,omitempty"`
-	// Sign in by name and password: the password.
-	Password auth.Secret `yaml:"password,omitempty"`
-	// WeChat: the app's id. Needs app_secret.
-	AppID auth.Secret `yaml:"app_id,omitempty"`
-	// WeChat: the app's secret.
-	AppSecret auth.Secret `yaml:"app_secret,omitempty"`
+	// What invocations cost: an estimate before the run, the cost after it, and a budget.
+	Cost *Cost `yaml:"cost,omitempty"`
 }
 
 // Data says which rows a run is made with.
@@ -145,7 +87,7 @@ type Step struct {
 
 	// The function to invoke.
 	Invoke string `yaml:"invoke,omitempty"`
-	// What to send: for http-api an object, the function's event.
+	// What to send: for event functions an object, the function's event.
 	Data *Value `yaml:"data,omitempty"`
 	// The HTTP request, for http-function and web.
 	HTTP *HTTP `yaml:"http,omitempty"`
@@ -159,6 +101,10 @@ type Step struct {
 	Endpoint string `yaml:"endpoint,omitempty"`
 	// Overrides the target's.
 	Timeout Duration `yaml:"timeout,omitempty"`
+	// Overrides the target's; none drops it.
+	Auth *Auth `yaml:"auth,omitempty"`
+	// Where the function's reply tells about its side; overrides the target's, key by key.
+	Server *Server `yaml:"server,omitempty"`
 	// Expressions that must hold for the reply to be ok: of status, headers, body, text, ms, outcome.
 	Check []Expr `yaml:"check,omitempty"`
 	// Values to take out of the reply, for the steps after: name to expression.
@@ -276,54 +222,20 @@ type Arm struct {
 	Timeout Duration `yaml:"timeout,omitempty"`
 	// Header fields.
 	Headers Headers `yaml:"headers,omitempty"`
+	// Who asks; none drops the target's.
+	Auth *Auth `yaml:"auth,omitempty"`
 }
 
-// Emulator describes a CloudBase-shaped gateway inside this process.
-type Emulator struct {
-	// The functions that it knows, by name.
-	Functions map[string]Function `yaml:"functions,omitempty"`
-	// Serve HTTPS with HTTP/2 and a certificate of its own.
-	TLS bool `yaml:"tls,omitempty" jsonschema:"default=false"`
-	// Bearer tokens that are accepted; left out: any.
-	Tokens []string `yaml:"tokens,omitempty"`
-	// Security domains whose pages may call HTTP access service paths; left out: all.
-	Origins []string `yaml:"origins,omitempty"`
-	// The most bytes of a request or a reply.
-	MaxBody Size `yaml:"max_body,omitempty" jsonschema:"default=6MiB"`
-}
-
-// Function says how an emulated function behaves.
-type Function struct {
-	// What it answers; the event is in scope. Default: the event itself.
-	Reply *Value `yaml:"reply,omitempty"`
-	// How long it works on a request: a duration, or {p50, p99} of a log-normal distribution.
-	Latency *Latency `yaml:"latency,omitempty"`
-	// How long a new instance takes to start.
-	ColdStart Duration `yaml:"cold_start,omitempty"`
-	// Versions and aliases, by qualifier; what one leaves out is the function's.
-	Versions map[string]Function `yaml:"versions,omitempty"`
-	// Shares of requests that end in another way: error to percentage.
-	Errors map[string]Share `yaml:"errors,omitempty"`
-	// The most instances at one time; above: status 432.
-	Concurrency int `yaml:"concurrency,omitempty" jsonschema:"minimum=1"`
-	// The most new instances per minute; faster growth: status 429.
-	Burst *Rate `yaml:"burst,omitempty"`
-	// Its time limit.
-	Timeout Duration `yaml:"timeout,omitempty"`
-	// Times without an answer.
-	Stall *Stall `yaml:"stall,omitempty"`
-	// It is an HTTP function.
-	HTTP bool `yaml:"http,omitempty" jsonschema:"default=false"`
-	// Status of an HTTP function's answers.
-	Status int `yaml:"status,omitempty" jsonschema:"minimum=200,maximum=599"`
-	// Its HTTP access service path wants a bearer token.
-	WebAuth bool `yaml:"web_auth,omitempty" jsonschema:"default=false"`
-}
-
-// Stall is a pause that returns: in each period, no answer is given in its last part.
-type Stall struct {
-	// The period.
-	Every Duration `yaml:"every"`
-	// The part of it without answers.
-	For Duration `yaml:"for"`
+// Cost says what invocations cost, in one currency.
+type Cost struct {
+	// For a GB of memory over a second of billed time.
+	PriceGBS float64 `yaml:"price_gb_s,omitempty" jsonschema:"default=0,minimum=0"`
+	// For a million invocations.
+	PricePerMillion float64 `yaml:"price_per_million,omitempty" jsonschema:"default=0,minimum=0"`
+	// Memory of each function, as it is configured.
+	Memory Size `yaml:"memory,omitempty" jsonschema:"default=256MiB"`
+	// The currency of the prices, such as USD: for reports.
+	Currency string `yaml:"currency,omitempty"`
+	// End the run when it has cost so much.
+	Budget float64 `yaml:"budget,omitempty" jsonschema:"exclusiveMinimum=0"`
 }

@@ -122,6 +122,12 @@ type (
 	AdaptiveInt int
 )
 
+// The major versions of the vendor's libraries, as texts or as numbers.
+type (
+	WebSDKVersion  string
+	NodeSDKVersion string
+)
+
 // A Text is a text in which ${{ expressions }} may stand.
 type Text string
 
