@@ -3,6 +3,11 @@ package auth
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -139,5 +144,199 @@ func TestSignaturesOfTheVectors(t *testing.T) {
 		if row.got != row.want {
 			t.Errorf("%s:\n%s\nwant\n%s", row.name, row.got, row.want)
 		}
+	}
+}
+
+// An example is one request that testdata/signatures.mjs had the vendor's
+// package sign.
+type example struct {
+	Variant, ID, Key, Session, Service string
+	Timestamp                          int64
+	Verb, Host, Path, Query            string
+	Header, Params                     [][2]string
+	Body                               string
+	Authorization                      string
+}
+
+func examples(t testing.TB) []example {
+	t.Helper()
+	text, err := os.ReadFile("testdata/signatures.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []example
+	if err := json.Unmarshal(text, &all); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// signed is what we make of e.
+func (e example) signed() string {
+	k := Keys{ID: NewSecret(e.ID), Key: NewSecret(e.Key), Session: NewSecret(e.Session)}
+	s := Signable{
+		Verb: e.Verb, Host: e.Host, Path: e.Path, Query: e.Query, Header: e.Header,
+		Body: []byte(e.Body), Params: e.Params, AllParams: e.Variant == "A2",
+	}
+	at := time.Unix(e.Timestamp, 0)
+	switch e.Variant {
+	case "A", "A2":
+		return SignAdmin(k, at, s)
+	case "B":
+		return SignGateway(k, at, s)
+	case "C":
+		return SignCloudAPI(k, e.Service, at, s)
+	}
+	return "no variant " + e.Variant
+}
+
+func TestSignaturesAreTheVendors(t *testing.T) {
+	count := map[string]int{}
+	for i, e := range examples(t) {
+		count[e.Variant]++
+		if got := e.signed(); got != e.Authorization {
+			t.Errorf("request %d of variant %s: %+v\n%s\nwant\n%s", i, e.Variant, e, got, e.Authorization)
+		}
+	}
+	for _, variant := range []string{"A", "A2", "B", "C"} {
+		if count[variant] < 40 {
+			t.Errorf("%d requests of variant %s: too few to say anything", count[variant], variant)
+		}
+	}
+}
+
+// The host is signed whether it stands among the header lines or not.
+func TestHostIsAlwaysSigned(t *testing.T) {
+	without := vectorB()
+	with := without
+	with.Header = append([][2]string{{" HOST", strings.ToUpper(without.Host)}}, without.Header...)
+	if a, b := SignGateway(vectorKeys(), vectorTime(), with), SignGateway(vectorKeys(), vectorTime(), without); a != b {
+		t.Errorf("with a line of its own: %s\nwithout: %s", a, b)
+	}
+}
+
+func TestSigningChangesNothing(t *testing.T) {
+	room := make([][2]string, 0, 8)
+	s := vectorA()
+	s.Header = append(room, s.Header...)
+	header, params := slices.Clone(s.Header), slices.Clone(s.Params)
+	SignAdmin(vectorKeys(), vectorTime(), s)
+	if !slices.Equal(s.Header, header) || !slices.Equal(s.Params, params) {
+		t.Errorf("signing changed what it was given: %v %v", s.Header, s.Params)
+	}
+	if got := s.Header[:len(header)+1][len(header)]; got != ([2]string{}) {
+		t.Errorf("signing wrote %v behind the header lines it was given", got)
+	}
+}
+
+func TestParseSignatureGivesBackWhatWasSigned(t *testing.T) {
+	for i, e := range examples(t) {
+		g, err := ParseSignature(e.Authorization)
+		if err != nil {
+			t.Errorf("request %d: %v", i, err)
+			continue
+		}
+		want := Signature{ID: e.ID, Date: time.Unix(e.Timestamp, 0).UTC().Format(time.DateOnly), Service: e.Service}
+		if e.Variant == "B" {
+			want.Timestamp, want.Token = e.Timestamp, e.Session
+		}
+		if g.ID != want.ID || g.Date != want.Date || g.Service != want.Service || g.Timestamp != want.Timestamp || g.Token != want.Token {
+			t.Errorf("request %d: %+v, want %+v", i, g, want)
+		}
+		parts := " SignedHeaders=" + strings.Join(g.Headers, ";") + ", Signature=" + g.Value
+		if e.Variant[0] == 'A' {
+			parts = " SignedParams=" + strings.Join(g.Params, ";") + "," + parts
+		}
+		if !strings.Contains(e.Authorization, ","+parts) {
+			t.Errorf("request %d: %q is not in %q", i, parts, e.Authorization)
+		}
+	}
+}
+
+func TestParseSignatureRefuses(t *testing.T) {
+	value := strings.Repeat("0f", 32)
+	good := "TC3-HMAC-SHA256 Credential=id/2023-11-14/tcb/tc3_request, SignedHeaders=host, Signature=" + value
+	if _, err := ParseSignature(good); err != nil {
+		t.Fatalf("a plain one: %v", err)
+	}
+	change := func(from, to string) string {
+		if !strings.Contains(good, from) {
+			t.Fatalf("%q is not in %q", from, good)
+		}
+		return strings.Replace(good, from, to, 1)
+	}
+	for name, authorization := range map[string]string{
+		"nothing":                      "",
+		"a bearer token":               "Bearer abc",
+		"another algorithm":            change("SHA256", "SM3"),
+		"no parts":                     "TC3-HMAC-SHA256 ",
+		"no credential":                change("Credential=id/2023-11-14/tcb/tc3_request, ", ""),
+		"no signed headers":            change("SignedHeaders=host, ", ""),
+		"no signature":                 change(", Signature="+value, ""),
+		"a part twice":                 good + ", SignedHeaders=host",
+		"a part it does not know":      good + ", Nonce=1",
+		"a credential without a scope": change("id/2023-11-14/tcb/tc3_request", "id"),
+		"another end of the scope":     change("tc3_request", "tc2_request"),
+		"no id":                        change("=id/", "=/"),
+		"no service":                   change("/tcb/", "//"),
+		"a day that is none":           change("2023-11-14", "2023-11-31"),
+		"a signature cut short":        change(value, value[1:]),
+		"a signature of other digits":  change("0f", "0g"),
+		"a time that is no number":     good + ", Timestamp=soon",
+		"a time before all times":      good + ", Timestamp=-1",
+		"a time beyond all times":      good + ", Timestamp=99999999999999999999",
+		"more than a header carries":   good + ", Token=" + strings.Repeat("x", maxAuthorization),
+	} {
+		if g, err := ParseSignature(authorization); err == nil {
+			t.Errorf("%s: %q gives %+v, want an error", name, authorization, g)
+		}
+	}
+}
+
+// What ParseSignature takes apart can be put together again, to the same parts.
+func FuzzParseSignature(f *testing.F) {
+	for _, e := range examples(f)[:40] {
+		f.Add(e.Authorization)
+	}
+	f.Add("TC3-HMAC-SHA256 Credential=a/b/2023-11-14/tcb/tc3_request,SignedHeaders=,Signature=" + strings.Repeat("0", 64) + ",Token=a, b")
+	f.Fuzz(func(t *testing.T, authorization string) {
+		g, err := ParseSignature(authorization)
+		if err != nil {
+			return
+		}
+		again := "TC3-HMAC-SHA256 Credential=" + g.ID + "/" + g.Date + "/" + g.Service + "/tc3_request, SignedParams=" + strings.Join(g.Params, ";") +
+			", SignedHeaders=" + strings.Join(g.Headers, ";") + ", Signature=" + g.Value
+		if g.Timestamp != 0 {
+			again += ", Timestamp=" + strconv.FormatInt(g.Timestamp, 10)
+		}
+		if g.Token != "" {
+			again += ", Token=" + g.Token
+		}
+		if len(again) > maxAuthorization {
+			return
+		}
+		h, err := ParseSignature(again)
+		if err != nil {
+			t.Fatalf("%q, made of %q: %v", again, authorization, err)
+		}
+		if !slices.Equal(g.Headers, h.Headers) || !slices.Equal(g.Params, h.Params) || g.ID != h.ID || g.Value != h.Value || g.Timestamp != h.Timestamp || g.Token != h.Token {
+			t.Errorf("%q gives %+v, and put together again %+v", authorization, g, h)
+		}
+	})
+}
+
+func BenchmarkSignAdmin(b *testing.B) {
+	k, at, s := vectorKeys(), vectorTime(), vectorA()
+	b.ReportAllocs()
+	for b.Loop() {
+		SignAdmin(k, at, s)
+	}
+}
+
+func BenchmarkSignGateway(b *testing.B) {
+	k, at, s := vectorKeys(), vectorTime(), vectorB()
+	b.ReportAllocs()
+	for b.Loop() {
+		SignGateway(k, at, s)
 	}
 }
