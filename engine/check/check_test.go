@@ -108,11 +108,14 @@ func TestEvaluate(t *testing.T) {
 	}
 	v := fakeView{active: 10 * time.Second, due: 500, dropped: 10,
 		counts: map[string]record.Counts{"": counts(990, 10, 1000), "hello": counts(400, 100, 0), "idle": {}, "all#1": counts(90, 10, 0)},
-		times: map[string][]int64{
+		times: map[string][]int64{" all function": hundred[:10],
 			" all response": hundred, " ok response": hundred[:50], "hello all response": {250}, "hello all service": {150},
 			"all#1 all settle": hundred[:20],
 		},
 	}
+	c := v.counts["hello"]
+	c.Cold, c.Warm = 3, 57
+	v.counts["hello"] = c
 	type row = record.Threshold
 	tests := []struct {
 		source string
@@ -154,6 +157,14 @@ func TestEvaluate(t *testing.T) {
 		{"rate >= 100/s", 0, row{OK: true, Value: 100, Unit: "per_s", Count: 1000}},
 		{"ok.rate >= 100/s", 0, row{Value: 99, Unit: "per_s", Count: 1000}},
 		{"settle.count == 0", 0, row{OK: true, Unit: "count", Count: 2000}},
+		{"function.max < 200us", 0, row{OK: true, Value: 100, Unit: "us", Count: 10}},
+		{"idle.function.max < 1s", 0, row{NoData: true, Unit: "us"}},
+		{"hello.cold <= 5%", 0, row{OK: true, Value: 0.05, Unit: "share", Count: 60}},
+		{"hello.cold < 5%", 60, row{Value: 0.05, Unit: "share", Count: 60}},
+		{"hello.cold < 5%", 61, row{NoData: true, Unit: "share", Count: 60}},
+		{"hello.cold < 3", 0, row{Value: 3, Unit: "count", Count: 60}},
+		{"cold == 0", 0, row{NoData: true, Unit: "count"}},
+		{"cold < 5%", 0, row{NoData: true, Unit: "share"}},
 		{"all#1.settle.rate == 2/s", 0, row{OK: true, Value: 2, Unit: "per_s", Count: 100}},
 	}
 	for _, tt := range tests {

@@ -16,6 +16,7 @@ import (
 // Evidence is what the verdict on a measurement is based on. What was not
 // measured is not judged: its zero value is a valid run.
 type Evidence struct {
+	Results       self.Reading // invocations and iterations that came to an end of their own, those of the warm-up not counted
 	LatenessP99US self.Reading // of iterations
 	ServiceP50US  self.Reading // of all invocations
 	Due, Sent     int64        // iterations, those of the warm-up not counted
@@ -48,6 +49,8 @@ func Gather(t engine.Tally, h self.Health, v record.View) Evidence {
 		FilesShare: h.FilesShare, PortsShare: h.PortsShare,
 		CPUWaitShare: h.CPUWaitShare, MachineBusyShare: h.MachineBusyShare, MachineStealShare: h.MachineStealShare,
 	}
+	ended := v.Hist("", record.All, record.Response).Count() + v.Hist("", record.All, record.Iteration).Count()
+	e.Results = self.Measured(float64(ended))
 	if late := v.Hist("", record.All, record.Lateness); late.Count() > 0 {
 		e.LatenessP99US = self.Measured(float64(late.Quantile(0.99)))
 	}
@@ -130,6 +133,9 @@ func Judge(e Evidence) Verdict {
 			v.Level = max(v.Level, r.Level)
 		}
 	}
+	if e.Results.Measured && e.Results.Value == 0 {
+		add(e.nothing())
+	}
 	unit := max(latenessUS, latenessShare*e.ServiceP50US.Value)
 	add(above(e.LatenessP99US, unit, 10*unit, "lateness_p99_us", "lateness p99 is %s, above %s", duration, e.why("requests went out late: lower the load, or use a faster machine")))
 	if e.Due > 0 {
@@ -161,6 +167,15 @@ func above(r self.Reading, degraded, invalid float64, signal, text string, forma
 	value, limit := format(out.Value, out.Limit)
 	out.Text, out.beyond = fmt.Sprintf(text, value, limit), out.Value/out.Limit
 	return out
+}
+
+// nothing says why there is nothing to judge.
+func (e Evidence) nothing() Reason {
+	hint := "nothing was due after the warm-up: let the load last longer than it, and check that data has rows"
+	if e.Due > 0 {
+		hint = "the run ended before the first reply: let it last longer than a reply takes"
+	}
+	return Reason{Signal: "results", Limit: 1, Level: Invalid, Text: "nothing was measured: no invocation came to its end", Hint: hint, beyond: math.Inf(1)}
 }
 
 // sent judges how much of the load was sent at all.

@@ -24,6 +24,10 @@ func TestJudge(t *testing.T) {
 		limit float64 // that it is past
 	}{
 		{"nothing measured is not judged", Evidence{}, Valid, 0},
+		{"no results at all", Evidence{Results: m(0)}, Invalid, 1},
+		{"no results of what was due", Evidence{Results: m(0), Due: 5, Sent: 5}, Invalid, 1},
+		{"one result", Evidence{Results: m(1), Due: 1, Sent: 1}, Valid, 0},
+
 		{"lateness at 2 ms", Evidence{LatenessP99US: m(2000)}, Valid, 0},
 		{"lateness above 2 ms", Evidence{LatenessP99US: m(2001)}, Degraded, 2000},
 		{"lateness at 20 ms", Evidence{LatenessP99US: m(20000)}, Degraded, 2000},
@@ -192,18 +196,20 @@ func TestVoid(t *testing.T) {
 }
 
 func TestGather(t *testing.T) {
-	v := fakeView{times: map[string][]int64{" all lateness": {1, 2, 300}, " all service": {1000, 1500, 2000}}}
+	v := fakeView{times: map[string][]int64{" all lateness": {1, 2, 300}, " all service": {1000, 1500, 2000}, " all response": {1000, 1500, 2000}, " all iteration": {2000}}}
 	h := self.Health{CPUShare: self.Measured(0.5), ThrottledShare: self.Measured(0.1), GCPauseShare: self.Measured(0.2), SentinelShare: self.Measured(0.3),
 		FilesShare: self.Measured(0.4), PortsShare: self.Measured(0.6), CPUWaitShare: self.Measured(0.7), MachineBusyShare: self.Measured(0.8), MachineStealShare: self.Measured(0.9)}
 	got := Gather(engine.Tally{Due: 10, Sent: 9, Active: 4 * time.Second, Full: time.Second, Burst: 2}, h, v)
-	want := Evidence{LatenessP99US: self.Measured(300), ServiceP50US: self.Measured(1500), Due: 10, Sent: 9, FullShare: self.Measured(0.25), Burst: self.Measured(2),
+	want := Evidence{Results: self.Measured(4), LatenessP99US: self.Measured(300), ServiceP50US: self.Measured(1500), Due: 10, Sent: 9, FullShare: self.Measured(0.25), Burst: self.Measured(2),
 		CPUShare: h.CPUShare, ThrottledShare: h.ThrottledShare, GCPauseShare: h.GCPauseShare, SentinelShare: h.SentinelShare,
 		FilesShare: h.FilesShare, PortsShare: h.PortsShare, CPUWaitShare: h.CPUWaitShare, MachineBusyShare: h.MachineBusyShare, MachineStealShare: h.MachineStealShare}
 	if got != want {
 		t.Errorf("Gather = %+v\nwant %+v", got, want)
 	}
-	if got := Gather(engine.Tally{}, self.Health{}, fakeView{}); got != (Evidence{}) {
+	if got := Gather(engine.Tally{}, self.Health{}, fakeView{}); got != (Evidence{Results: self.Measured(0)}) {
 		t.Errorf("Gather of nothing = %+v, want nothing measured", got)
+	} else if v := Judge(got); v.Level != Invalid || !strings.Contains(v.Validity().Reasons[0], "nothing was measured") {
+		t.Errorf("a run of nothing is %v for %v", v.Level, v.Validity().Reasons)
 	}
 }
 

@@ -38,7 +38,7 @@ func (e *Error) Hint() string { return e.Fix }
 func classes() []record.Class { return []record.Class{record.All, record.Success, record.Failure} }
 
 func measures() []record.Measure {
-	return []record.Measure{record.Response, record.Service, record.First, record.Settle, record.Makespan}
+	return []record.Measure{record.Response, record.Service, record.Function, record.First, record.Settle, record.Makespan}
 }
 
 func ofGroups(m record.Measure) bool { return m >= record.First && m <= record.Makespan }
@@ -57,7 +57,7 @@ func prefixes() []string {
 
 // metrics returns the names of all metrics, with some quantiles for a start.
 func metrics() []string {
-	all := []string{"p50", "p75", "p90", "p95", "p99", "p99.9", "p99.99", "avg", "min", "max", "med", "count", "rate", "failed"}
+	all := []string{"p50", "p75", "p90", "p95", "p99", "p99.9", "p99.99", "avg", "min", "max", "med", "count", "rate", "failed", "cold"}
 	for o := range engine.Outcome(engine.NumOutcomes) {
 		all = append(all, o.String())
 	}
@@ -248,6 +248,8 @@ func (p *parser) metric(t *Threshold, word string, at int, measured bool) (k6 bo
 		m.Kind, m.measured = Rate, measured
 	case "failed":
 		m.Kind = Failed
+	case "cold":
+		m.Kind = Cold
 	default:
 		if o, ok := engine.ParseOutcome(word); ok {
 			m.Kind, m.Outcome = Outcome, o
@@ -282,7 +284,7 @@ func (p *parser) unknown(word string, at int) error {
 			name = name[:i]
 		}
 		if slices.Contains(prefixes(), name) {
-			return p.wrong(at, "write STEP, then all, ok or failed, then response, service, first, settle or makespan, then the metric",
+			return p.wrong(at, "write STEP, then all, ok or failed, then response, service, function, first, settle or makespan, then the metric",
 				"%q does not belong here", name)
 		}
 		if near := nearest(name, known); near != "" {
@@ -296,7 +298,7 @@ func (p *parser) unknown(word string, at int) error {
 	if near := nearest(word, metrics()); near != "" {
 		return p.wrong(at, "did you mean "+near+"?", "%q is not a metric", word)
 	}
-	return p.wrong(at, "write p50 to p99.99, avg, min, max, med, count, rate, failed, or an outcome", "%q is not a metric", word)
+	return p.wrong(at, "write p50 to p99.99, avg, min, max, med, count, rate, failed, cold, or an outcome", "%q is not a metric", word)
 }
 
 // listed names a few.
@@ -316,16 +318,18 @@ func (p *parser) fits(t *Threshold, classed, measured bool, measureAt, start int
 	group := slices.Contains(p.groups, t.Step) && !slices.Contains(p.steps, t.Step)
 	m := t.Metric
 	switch {
-	case (m.Kind == Failed || m.Kind == Outcome) && (classed || measured):
+	case !m.timed() && m.Kind != Count && m.Kind != Rate && (classed || measured):
 		return p.wrong(start, "leave the class and the measure out", "%v counts among all results", m)
 	case ofGroups(t.Measure) && len(p.groups) == 0:
-		return p.wrong(measureAt, "write response or service", "%v is a time of groups, and the scenario has none", t.Measure)
+		return p.wrong(measureAt, "write response, service or function", "%v is a time of groups, and the scenario has none", t.Measure)
 	case ofGroups(t.Measure) && t.Step != "" && !group:
-		return p.wrong(measureAt, listed("write response or service, or one of the groups:", p.groups), "%v is a time of groups, and %s is none", t.Measure, t.Step)
-	case t.Measure == record.Service && group:
-		return p.wrong(measureAt, "write first, settle or makespan", "a group has no service time of its own")
+		return p.wrong(measureAt, listed("write response, service or function, or one of the groups:", p.groups), "%v is a time of groups, and %s is none", t.Measure, t.Step)
+	case (t.Measure == record.Service || t.Measure == record.Function) && group:
+		return p.wrong(measureAt, "write first, settle or makespan", "a group has no %v time of its own", t.Measure)
 	case m.Kind == Outcome && m.Outcome == engine.Dropped && t.Step != "":
 		return p.wrong(start, "leave the step out", "whole iterations are dropped, not %s alone", t.Step)
+	case m.Kind == Cold && group:
+		return p.wrong(start, "name one of its invocations", "a group has no cold starts of its own")
 	case m.Kind == Outcome && group:
 		return p.wrong(start, "write failed, or name one of its invocations", "a group has no outcome called %v", m)
 	}
@@ -392,7 +396,7 @@ func (p *parser) limit(t *Threshold, k6 bool) error {
 		return p.duration(t, text, bare, f, k6)
 	case m.Kind == Rate:
 		return p.rate(t, text, bare, f)
-	case m.Kind == Failed || m.Kind == Outcome:
+	case m.Kind == Failed || m.Kind == Cold || m.Kind == Outcome:
 		if digits, found := strings.CutSuffix(text, "%"); found {
 			f, ok := hundredth(strings.TrimSpace(digits))
 			if !ok || f > 1 {

@@ -45,6 +45,10 @@ func TestParse(t *testing.T) {
 		{"failed < 0.1%", th{Metric: Metric{Kind: Failed, Share: true}, Op: Less, Limit: 0.001}, ""},
 		{"failed == 0", th{Metric: Metric{Kind: Failed}, Op: Equal}, ""},
 		{"failed <= 12.3456789 %", th{Metric: Metric{Kind: Failed, Share: true}, Op: LessOrEqual, Limit: 0.123456789}, "failed <= 12.3456789%"},
+		{"cold < 5%", th{Metric: Metric{Kind: Cold, Share: true}, Op: Less, Limit: 0.05}, ""},
+		{"getUserInfo.cold <= 10", th{Step: "getUserInfo", Metric: Metric{Kind: Cold}, Op: LessOrEqual, Limit: 10}, ""},
+		{"function.p95 < 50ms", th{Measure: record.Function, Metric: p(0.95), Op: Less, Limit: 50000}, ""},
+		{"v1.ok.function.avg < 50ms", th{Step: "v1", Class: record.Success, Measure: record.Function, Metric: Metric{Kind: Avg}, Op: Less, Limit: 50000}, ""},
 		{"ok == 100%", th{Metric: o(engine.OK, true), Op: Equal, Limit: 1}, ""},
 		{"client_timeout == 0", th{Metric: o(engine.ClientTimeout, false), Op: Equal}, ""},
 		{"getUserInfo.throttled<1%", th{Step: "getUserInfo", Metric: o(engine.Throttled, true), Op: Less, Limit: 0.01}, "getUserInfo.throttled < 1%"},
@@ -121,6 +125,16 @@ func TestParseError(t *testing.T) {
 		{"service.throttled < 1%", 1, "throttled counts among all results", "leave the class"},
 		{"getUserInfo.settle.p99 < 1s", 13, "settle is a time of groups, and getUserInfo is none", "all#1"},
 		{"all#1.service.p99 < 1s", 7, "a group has no service time", "settle"},
+		{"all#1.function.p99 < 1s", 7, "a group has no function time", "settle"},
+		{"all#1.cold < 1%", 1, "a group has no cold starts", "one of its invocations"},
+		{"ok.cold < 1%", 1, "cold counts among all results", "leave the class"},
+		{"service.cold < 1%", 1, "cold counts among all results", "leave the class"},
+		{"cold < 50ms", 8, `"50ms" is not a count`, "1%"},
+		{"cold < 0.05", 8, `"0.05" is neither a share nor a count`, "write 5%"},
+		{"clod < 5%", 1, `"clod" is not a metric`, "did you mean cold?"},
+		{"functoin.p95 < 1s", 1, `no step is called "functoin"`, "did you mean function?"},
+		{"function < 1s", 1, `a metric is missing after "function"`, "function.p99"},
+		{"function.ok.p99 < 1s", 10, `"ok" does not belong here`, "service, function, first"},
 		{"all#1.throttled < 1%", 1, "a group has no outcome called throttled", "failed"},
 		{"failed < 0.01", 10, `"0.01" is neither a share nor a count`, "write 1%"},
 		{"failed < 101%", 10, `"101%" is not a share`, "from 0% to 100%"},
@@ -173,6 +187,8 @@ func TestNames(t *testing.T) {
 		{[]string{"count"}, "count"},
 		{[]string{"throttled"}, "throttled"},
 		{[]string{"all"}, "all"},
+		{[]string{"cold"}, "cold"},
+		{[]string{"function"}, "function"},
 		{[]string{"first"}, "first"},
 		{[]string{"a.ok"}, ""},
 		{[]string{"a.ok.b", "a"}, "a.ok.b"},
@@ -229,7 +245,7 @@ func TestWith(t *testing.T) {
 // written so that it reads the same again.
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{"response.p99 < 300ms", "p(99)<300", "failed < 0.1%", "v1.orders.ok.rate >= 195/s", "all#1.settle.max != 1s",
-		"client_timeout == 0", "a.p95 <", "p99.99 === 1", "rate > 1/h", "\xff", "get <all>.p50 < 1ms", "failed < 12.3456789012345678%"} {
+		"client_timeout == 0", "a.p95 <", "p99.99 === 1", "rate > 1/h", "\xff", "get <all>.p50 < 1ms", "failed < 12.3456789012345678%", "cold < 5%", "v1.function.p95 < 50ms"} {
 		f.Add(s)
 	}
 	steps, groups := names()

@@ -14,9 +14,10 @@ import (
 
 // A Threshold is a condition that a run must meet, as
 //
-//	[STEP.][all.|ok.|failed.][response.|service.|first.|settle.|makespan.]METRIC OP VALUE
+//	[STEP.][all.|ok.|failed.][response.|service.|function.|first.|settle.|makespan.]METRIC OP VALUE
 //
-// (DESIGN.md 5). Parse makes one, With gives it a window.
+// (DESIGN.md 5). Of function times and cold starts, only what replies tell is
+// there; when none does there are no data. Parse makes one, With gives it a window.
 type Threshold struct {
 	Source string // as written
 
@@ -61,7 +62,7 @@ type Metric struct {
 	Kind     MetricKind
 	Quantile float64        // of kind Quantile, in (0, 1]
 	Outcome  engine.Outcome // of kind Outcome
-	Share    bool           // of kinds Failed and Outcome: as a share, not as a count
+	Share    bool           // of kinds Failed, Cold and Outcome: as a share, not as a count
 	measured bool           // of kinds Count and Rate: a measure was written, and its samples are counted
 }
 
@@ -77,6 +78,7 @@ const (
 	Count   // results that ran to an end, by class
 	Rate    // the same, per second
 	Failed  // results that failed
+	Cold    // replies that tell that an instance was started for them, among those that tell
 	Outcome // results of one outcome
 )
 
@@ -100,6 +102,8 @@ func (m Metric) String() string {
 		return "rate"
 	case Failed:
 		return "failed"
+	case Cold:
+		return "cold"
 	case Outcome:
 		return m.Outcome.String()
 	}
@@ -248,6 +252,8 @@ type data struct {
 	hist     *record.Hist
 	total    int64 // canceled and dropped ones included
 	failed   int64
+	cold     int64
+	told     int64 // whether they were cold
 	outcomes [engine.NumOutcomes]int64
 	active   time.Duration
 }
@@ -257,6 +263,7 @@ func (t Threshold) take(v record.View) data {
 	d := data{active: v.Active()}
 	if c, ok := v.Counts(t.Step); ok {
 		d.total, d.failed, d.outcomes = c.Total, c.Failed(), c.Outcomes
+		d.cold, d.told = c.Cold, c.Cold+c.Warm
 	}
 	if t.Metric.Kind == Outcome && t.Metric.Outcome == engine.Dropped {
 		d.total, d.outcomes[engine.Dropped] = v.Iterations() // whole iterations are dropped
@@ -277,6 +284,8 @@ func (d *data) add(o data) {
 	}
 	d.total += o.total
 	d.failed += o.failed
+	d.cold += o.cold
+	d.told += o.told
 	for i := range d.outcomes {
 		d.outcomes[i] += o.outcomes[i]
 	}
@@ -327,6 +336,10 @@ func (t Threshold) value(d data) (value float64, samples int64, ok bool) {
 		n = d.of(t.Class)
 	case m.Kind == Failed:
 		n = d.failed
+	case m.Kind == Cold:
+		if n, samples = d.cold, d.told; samples == 0 {
+			return 0, 0, false
+		}
 	case m.Kind == Outcome:
 		n = d.outcomes[m.Outcome]
 		// What did not run to an end of its own is a part of all there was.

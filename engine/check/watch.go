@@ -129,7 +129,8 @@ func (t *watched) tell(sum data, at time.Duration) {
 	if t.flow() {
 		have = t.ended
 	}
-	if (!ok && !t.flow()) || have < t.armed() {
+	silent := !ok && (!t.flow() || t.Metric.Kind == Cold) // nothing told is no data, not 0
+	if silent || have < t.armed() {
 		return
 	}
 	holds := t.Op.holds(value, t.Limit)

@@ -12,12 +12,15 @@ import (
 type second struct {
 	ok, failed int64
 	us         int64 // response time of all of them
+	cold, warm int64 // of which it was told
 	idle       bool  // the load is over
 	active     time.Duration
 }
 
 func (s second) view() fakeView {
-	v := fakeView{counts: map[string]record.Counts{"": counts(s.ok, s.failed, 0)}, times: map[string][]int64{}, active: s.active}
+	c := counts(s.ok, s.failed, 0)
+	c.Cold, c.Warm = s.cold, s.warm
+	v := fakeView{counts: map[string]record.Counts{"": c}, times: map[string][]int64{}, active: s.active}
 	if s.active == 0 {
 		v.active = time.Second
 	}
@@ -31,14 +34,14 @@ func (s second) view() fakeView {
 func total(run []second) fakeView {
 	var all fakeView
 	all.times = map[string][]int64{}
-	var ok, failed int64
+	var sum second
 	for _, s := range run {
 		v := s.view()
-		ok, failed = ok+s.ok, failed+s.failed
+		sum.ok, sum.failed, sum.cold, sum.warm = sum.ok+s.ok, sum.failed+s.failed, sum.cold+s.cold, sum.warm+s.warm
 		all.active += v.active
 		all.times[" all response"] = append(all.times[" all response"], v.times[" all response"]...)
 	}
-	all.counts = map[string]record.Counts{"": counts(ok, failed, 0)}
+	all.counts = sum.view().counts
 	return all
 }
 
@@ -121,6 +124,11 @@ func TestWatch(t *testing.T) {
 		{"what did not end the run is judged at its end", "failed < 10%", Options{Abort: true},
 			slices.Concat(of(1, good), of(1, second{failed: 100, us: 100, idle: true}), of(1, second{ok: 9700, us: 100, idle: true})),
 			row{OK: true, Value: 0.01, Unit: "share", Count: 10000}, 0},
+		{"cold starts end the run", "cold < 10%", Options{Window: 2 * time.Second, Abort: true, MinSamples: 20},
+			slices.Concat(of(3, second{ok: 200, us: 100, warm: 20}), of(5, second{ok: 200, us: 100, cold: 5, warm: 15})),
+			row{Value: 5.0 / 40, Unit: "share", Count: 40, Window: 2, AtS: 4, Abort: true}, 4},
+		{"no telling of cold starts is no data", "cold < 10", Options{Window: 2 * time.Second}, of(5, good),
+			row{NoData: true, Unit: "count", Window: 2}, 0},
 		{"an empty run has no data", "p50 < 1s", Options{Window: time.Second}, nil,
 			row{NoData: true, Unit: "us", Window: 1}, 0},
 	}
