@@ -175,7 +175,8 @@ type Server struct {
 	keys    map[string]secretKey   // by secret id
 	users   map[string]auth.Secret // passwords by name; empty: any
 	signIn  *signInError           // nil: none
-	origins map[string]bool        // empty: any
+	weixin  *weixin
+	origins map[string]bool // empty: any
 	maxBody int64
 	seed    uint64
 	start   time.Time
@@ -217,6 +218,7 @@ func New(c Config) (*Server, error) {
 		tokens:    newTokenStore(c.Tokens, c.TokenLife),
 		users:     make(map[string]auth.Secret, len(c.Users)),
 		keys:      newKeys(c.Keys, c.SessionTokens),
+		weixin:    newWeixin(c.Apps),
 		origins:   make(map[string]bool, len(c.Origins)),
 		maxBody:   c.MaxBody,
 		seed:      c.Seed,
