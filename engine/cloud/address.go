@@ -23,18 +23,13 @@ func GatewayHost(env, region string) string {
 
 // gateway points to at the HTTP API of t's environment, or at its endpoint.
 func gateway(t *engine.Target, to *engine.Request) error {
-	if t.Endpoint != "" {
-		return endpoint(t.Endpoint, to)
+	if t.Endpoint == "" {
+		// The id becomes part of a host name, where anything else could lead astray.
+		if err := checkEnv(t); err != nil {
+			return err
+		}
 	}
-	if t.Env == "" {
-		return errors.New("target.env: is empty; write the id of the environment, or set target.endpoint")
-	}
-	// The id becomes part of a host name, where anything else could lead astray.
-	if len(t.Env) > 63 || strings.ContainsFunc(t.Env, func(r rune) bool { return !alnum(r) && r != '-' && r != '_' }) {
-		return fmt.Errorf("target.env: %q is not an environment id; letters, digits, - and _ are allowed, at most 63", t.Env)
-	}
-	to.Scheme, to.Host = "https", GatewayHost(t.Env, t.Region)
-	return nil
+	return address(t, GatewayHost(t.Env, t.Region), to)
 }
 
 // endpoint points to at a base URL. Its path, if any, goes before the
@@ -59,11 +54,15 @@ func endpoint(base string, to *engine.Request) error {
 // functionPath adds the gateway's path of a function to the request's.
 func functionPath(name string, to *engine.Request) error {
 	if !validName(name) {
-		return fmt.Errorf("invoke: %q is not a function name; it starts with a letter, ends with a letter or digit, "+
-			"has letters, digits, - and _ between, and is 2 to 60 characters long", name)
+		return badName(name)
 	}
 	to.Path += "/v1/functions/" + name
 	return nil
+}
+
+func badName(name string) error {
+	return fmt.Errorf("invoke: %q is not a function name; it starts with a letter, ends with a letter or digit, "+
+		"has letters, digits, - and _ between, and is 2 to 60 characters long", name)
 }
 
 // validName reports whether name is ^[a-zA-Z][a-zA-Z0-9_-]{0,58}[a-zA-Z0-9]$

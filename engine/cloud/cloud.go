@@ -1,6 +1,11 @@
 // Package cloud knows the ways to ask a cloud platform to invoke a function:
 // how a request of each method is written, and how its reply is read. It is
 // pure: it does no I/O and reads no clock.
+//
+// Every request is the one that the vendor's own library, of the version that
+// the constants here name, sends for the same call; only time, nonces and
+// User-Agent differ. Where a grant has both a token and keys, the token goes
+// along and nothing is signed.
 package cloud
 
 import (
@@ -49,18 +54,38 @@ type Web struct {
 // The map is new on each call.
 func Methods() map[string]engine.Method {
 	all := map[string]engine.Method{}
-	for _, m := range []engine.Method{httpAPI{}, httpFunction{}, web{}} {
+	for _, m := range []engine.Method{httpAPI{}, httpFunction{}, web{}, nodeSDK{}, webSDK{}, miniProgram{}, controlPlane{}} {
 		all[m.Name()] = m
 	}
 	return all
 }
 
-// New returns the method of that name. The error says which option is wrong,
-// by its name in scenario files.
+// New returns the method of that name with its options. The error says which
+// option is wrong, by its name in scenario files: one that the method does not
+// have, or a value that it does not know.
 func New(name string, o Options) (engine.Method, error) {
 	m := Methods()[name]
 	if m == nil {
 		return nil, fmt.Errorf("method: %q is not one of %s", name, strings.Join(slices.Sorted(maps.Keys(Methods())), ", "))
+	}
+	if o.SDK != "" && name != "node-sdk" && name != "web-sdk" {
+		return nil, fmt.Errorf("sdk: %q is for the methods node-sdk and web-sdk; %s has no versions", o.SDK, name)
+	}
+	if o.Form != "" && name != "mini-program" {
+		return nil, fmt.Errorf("form: %q is for the method mini-program; %s has one form", o.Form, name)
+	}
+	if o.Web != (Web{}) && name != "web" {
+		return nil, fmt.Errorf("web: is for the method web; %s does not do what browsers do", name)
+	}
+	switch name {
+	case "web":
+		return newWeb(o.Web)
+	case "node-sdk":
+		return newNodeSDK(o.SDK)
+	case "web-sdk":
+		return newWebSDK(o.SDK)
+	case "mini-program":
+		return newMiniProgram(o.Form)
 	}
 	return m, nil
 }

@@ -1,6 +1,10 @@
 package cloud
 
-import "volley/engine"
+import (
+	"strings"
+
+	"volley/engine"
+)
 
 // byCode classes a platform's code: the whole table of PROTOCOL.md 1.5, and no
 // wildcard, for EXCEED_REQUEST_SIZE_LIMIT is about a body and not about load.
@@ -83,4 +87,81 @@ func byStatus(status int) engine.Outcome {
 		return engine.FunctionError
 	}
 	return engine.Rejected
+}
+
+// bySCF classes a status that the function layer tells by itself, where no
+// status of a function's own can be meant (PROTOCOL.md 7.2).
+func bySCF(status int) engine.Outcome {
+	if o, ok := byLayer(status); ok {
+		return o
+	}
+	switch {
+	case status == 401:
+		return engine.AuthFailed
+	case status == 405: // the code ended its process
+		return engine.FunctionError
+	case status == 429:
+		return engine.Throttled
+	case status == 504:
+		return engine.FunctionTimeout
+	case status >= 500:
+		return engine.PlatformError
+	}
+	return engine.Rejected
+}
+
+// byCloudCode classes an error of the cloud API by its code's first part, the
+// group that the vendor documents; the second part says which resource.
+func byCloudCode(code string) (engine.Outcome, bool) {
+	group, detail, _ := strings.Cut(code, ".")
+	if detail == "InsufficientBalance" {
+		return engine.Rejected, true
+	}
+	switch group {
+	case "AuthFailure", "UnauthorizedOperation":
+		return engine.AuthFailed, true
+	case "LimitExceeded", "RequestLimitExceeded":
+		return engine.Throttled, true
+	case "InvalidParameter", "InvalidParameterValue", "MissingParameter", "UnknownParameter",
+		"InvalidAction", "InvalidRequest", "NoSuchVersion", "NoSuchProduct", "ActionOffline",
+		"UnsupportedOperation", "UnsupportedProtocol", "UnsupportedRegion",
+		"ResourceNotFound", "ResourceInUse", "OperationDenied", "RequestSizeLimitExceeded":
+		return engine.Rejected, true
+	case "ResponseSizeLimitExceeded":
+		return engine.FunctionError, true
+	case "InternalError", "FailedOperation", "ResourceInsufficient", "ResourceUnavailable", "ServiceUnavailable":
+		return engine.PlatformError, true
+	}
+	return 0, false
+}
+
+// byErrcode classes an errcode of WeChat (PROTOCOL.md 6), and says whether a
+// new token may help. What is not in the table is the platform's when it is
+// less than 0, and the request's otherwise.
+func byErrcode(code, message string) (o engine.Outcome, tokenExpired bool) {
+	switch code {
+	case "40001", "40014", "42001":
+		return engine.AuthFailed, true
+	case "40013", "41001", "40164", "48001", "-501023", "-604101":
+		return engine.AuthFailed, false
+	case "45009", "45011", "-501003", "-501004":
+		return engine.Throttled, false
+	case "-501005", "-501007", "-501009", "-501015", "-501016", "-606003":
+		return engine.Rejected, false
+	case "-501000": // also how a missing function or environment shows
+		return engine.Rejected, false
+	case "-504002":
+		if strings.Contains(message, "FunctionName") { // another way that a missing function shows
+			return engine.Rejected, false
+		}
+		return engine.FunctionError, false
+	case "-404011":
+		return engine.FunctionError, false
+	case "-504003":
+		return engine.FunctionTimeout, false
+	}
+	if strings.HasPrefix(code, "-") {
+		return engine.PlatformError, false
+	}
+	return engine.Rejected, false
 }

@@ -21,10 +21,12 @@ const marker = "docs.cloudbase.net/error-code"
 // error. They are a few hundred bytes long.
 const maxError = 16 << 10
 
-// read reads a reply of the gateway. Where the gateway passes a function's own
-// HTTP answer through, a failure can be the function's or the platform's, and
-// the headers about what happened upstream tell which (PROTOCOL.md 1.3, 1.4).
-func read(i *engine.Invocation, from *engine.Response, to *engine.Reply, passed bool) {
+// expired is the code of a token that has run out: with a new one the same
+// request may well pass (PROTOCOL.md 1.5).
+const expired = "ACCESS_TOKEN_EXPIRED"
+
+// start fills in what every reply has.
+func start(from *engine.Response, to *engine.Reply) {
 	*to = engine.Reply{
 		Status:     from.Status,
 		Header:     from.Header,
@@ -33,13 +35,25 @@ func read(i *engine.Invocation, from *engine.Response, to *engine.Reply, passed 
 		Server:     upstreamTime(from),
 		RetryAfter: retryAfter(from),
 	}
-	layer, reached, known := upstream(from)
-	good := from.Status >= 200 && from.Status <= 299
+}
+
+// good reports whether a status is of the class that means success.
+func good(status int) bool { return status >= 200 && status <= 299 }
+
+// read reads a reply of the gateway. Where the gateway passes a function's own
+// HTTP answer through, a failure can be the function's or the platform's, and
+// the headers about what happened upstream tell which (PROTOCOL.md 1.3, 1.4).
+// So code that throws inside the vendor's functions framework, which answers
+// 500 with a SYS_ERR of its own, is a function that failed where those headers
+// say that it was reached, and the platform's failure where they say nothing.
+func read(i *engine.Invocation, from *engine.Response, to *engine.Reply, passed bool) {
+	start(from, to)
+	layer, reached, _ := upstream(from)
 	own := passed && reached // the function's own answer
 	if _, ok := byLayer(layer); ok {
 		own = false // the function layer's, in place of an answer
 	}
-	if good && (own || !marked(from.Body)) {
+	if good(from.Status) && (own || !marked(from.Body)) {
 		return
 	}
 	if slices.Contains(i.Step.Target.OKStatus, from.Status) {
@@ -49,6 +63,12 @@ func read(i *engine.Invocation, from *engine.Response, to *engine.Reply, passed 
 	if !own || marked(from.Body) {
 		f = parseFailure(from.Body)
 	}
+	fail(from, f, own, to)
+}
+
+// fail writes down a failure that came in from: by its code first, by the
+// function layer's status second, by its own status last.
+func fail(from *engine.Response, f failure, own bool, to *engine.Reply) {
 	to.Code, to.Message = clean(f.code, maxID), clean(f.message, engine.MaxMessage)
 	if to.RequestID == "" {
 		to.RequestID = clean(f.requestID, maxID)
@@ -56,12 +76,14 @@ func read(i *engine.Invocation, from *engine.Response, to *engine.Reply, passed 
 	if to.Message == "" {
 		to.Message = plain(from)
 	}
+	to.TokenExpired = f.code == expired
 	var ok bool
 	if to.Outcome, ok = f.outcome(); ok {
 		return
 	}
+	layer, reached, known := upstream(from)
 	switch {
-	case good: // the platform's error with a code that is not in the table
+	case good(from.Status): // the platform's error with a code that is not in the table
 		to.Outcome = engine.PlatformError
 	case own && from.Status >= 500:
 		to.Outcome = engine.FunctionError

@@ -152,8 +152,9 @@ func TestEncode(t *testing.T) {
 }
 
 func TestEncodeWithoutCredentials(t *testing.T) {
-	for name, m := range Methods() {
+	for _, name := range []string{"http-api", "http-function", "web"} {
 		var q engine.Request
+		m := Methods()[name]
 		if err := m.Encode(call(func(i *engine.Invocation) { i.Step.Target.Endpoint = "http://h" }), auth.Grant{}, time.Now(), &q); err != nil {
 			t.Fatal(err)
 		}

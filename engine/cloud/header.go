@@ -16,10 +16,8 @@ func authorize(g auth.Grant, to *engine.Request) error {
 		return nil
 	}
 	token := g.Bearer.Reveal()
-	if i := strings.IndexFunc(token, control); i >= 0 {
-		// The token itself is not quoted: it is a secret.
-		return fmt.Errorf("auth: the token has a control character at byte %d of %d; "+
-			"a line break often comes in with a file that a secret is read from", i, len(token))
+	if err := checkToken(token); err != nil {
+		return err
 	}
 	to.Header = append(to.Header, engine.Field{Name: "Authorization", Value: "Bearer " + token, Secret: true})
 	return nil

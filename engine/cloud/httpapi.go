@@ -17,8 +17,8 @@ func (httpAPI) Name() string { return "http-api" }
 
 // Encode writes a POST to the function's address. The body must be a JSON
 // object, because the gateway takes nothing else for an event; without one the
-// event is {}.
-func (httpAPI) Encode(i *engine.Invocation, g auth.Grant, _ time.Time, to *engine.Request) error {
+// event is {}. A grant of keys signs it (PROTOCOL.md 9, variant B).
+func (httpAPI) Encode(i *engine.Invocation, g auth.Grant, now time.Time, to *engine.Request) error {
 	t := i.Step.Target
 	if i.Step.HTTP != nil {
 		return errors.New("http: the method http-api sends an event and no request of one's own; use http-function or web")
@@ -42,7 +42,10 @@ func (httpAPI) Encode(i *engine.Invocation, g auth.Grant, _ time.Time, to *engin
 	if err := qualify(t, to); err != nil {
 		return err
 	}
-	return override(i.Header, to)
+	if err := override(i.Header, to); err != nil {
+		return err
+	}
+	return signGateway(g, now, to)
 }
 
 // Decode reads the function's answer, which comes without an envelope.

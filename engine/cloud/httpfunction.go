@@ -17,8 +17,9 @@ func (httpFunction) Name() string { return "http-function" }
 
 // Encode writes the scenario's request to an address below the function's.
 // In raw mode it is a POST to the function itself, ?webfn=true, with the body
-// untouched, as the vendor's page shows it.
-func (httpFunction) Encode(i *engine.Invocation, g auth.Grant, _ time.Time, to *engine.Request) error {
+// untouched, as the vendor's page shows it. A grant of keys signs it
+// (PROTOCOL.md 9, variant B).
+func (httpFunction) Encode(i *engine.Invocation, g auth.Grant, now time.Time, to *engine.Request) error {
 	t := i.Step.Target
 	if err := gateway(t, to); err != nil {
 		return err
@@ -47,9 +48,13 @@ func (httpFunction) Encode(i *engine.Invocation, g auth.Grant, _ time.Time, to *
 	if raw {
 		queryFields(i.Query, to)
 		body(i.Data, to)
-		return override(i.Header, to)
+		if err := override(i.Header, to); err != nil {
+			return err
+		}
+	} else if err := passThrough(i, to); err != nil {
+		return err
 	}
-	return passThrough(i, to)
+	return signGateway(g, now, to)
 }
 
 // Decode reads the function's own answer, or the gateway's in its place.
