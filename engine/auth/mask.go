@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -36,26 +37,19 @@ func secretsOf(q *Ask) (secrets []string) {
 // mask returns text fit for an error: without the secrets, as they are or
 // encoded in a common way, in one line of printable characters, and not long.
 func mask(text string, secrets []string) string {
-	var forms []string
+	var long []string
 	for _, s := range secrets {
-		if s == "" {
-			continue
-		}
-		if len(s) < minMasked {
-			if strings.Contains(text, s) {
-				return Mask
-			}
-			continue
-		}
-		quoted, _ := json.Marshal(s) //nolint:errcheck // a string has no error
-		forms = append(forms, s, url.QueryEscape(s), url.PathEscape(s), string(quoted[1:len(quoted)-1]), hex.EncodeToString([]byte(s)))
-		for _, e := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
-			forms = append(forms, e.EncodeToString([]byte(s)))
+		switch {
+		case s == "":
+		case len(s) >= minMasked:
+			long = append(long, forms(s)...)
+		case slices.ContainsFunc(forms(s), func(f string) bool { return strings.Contains(text, f) }):
+			return Mask
 		}
 	}
 	// The longest first: one secret may be a part of another.
-	slices.SortFunc(forms, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
-	for _, f := range forms {
+	slices.SortFunc(long, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	for _, f := range long {
 		text = strings.ReplaceAll(text, f, Mask)
 	}
 	text = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, "?"), func(r rune) bool { return !unicode.IsPrint(r) }), " ")
@@ -63,4 +57,16 @@ func mask(text string, secrets []string) string {
 		text = strings.ToValidUTF8(text[:maxWords], "") + "…"
 	}
 	return text
+}
+
+// forms returns a secret in all the encodings in which it may come back.
+func forms(secret string) []string {
+	raw := []byte(secret)
+	quoted, _ := json.Marshal(secret) //nolint:errcheck // a string has no error
+	goQuoted := strconv.Quote(secret)
+	return []string{
+		secret, url.QueryEscape(secret), url.PathEscape(secret), string(quoted[1 : len(quoted)-1]), goQuoted[1 : len(goQuoted)-1], hex.EncodeToString(raw),
+		base64.StdEncoding.EncodeToString(raw), base64.RawStdEncoding.EncodeToString(raw),
+		base64.URLEncoding.EncodeToString(raw), base64.RawURLEncoding.EncodeToString(raw),
+	}
 }

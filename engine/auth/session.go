@@ -78,9 +78,9 @@ type way struct {
 type refusal struct {
 	code  string // the platform's
 	text  string // in words, the platform's or ours
-	cure  string
-	again bool // worth another try
-	spent bool // the refresh token is refused: sign in anew
+	cure  string // in our words alone
+	again bool   // worth another try
+	spent bool   // the refresh token is refused: sign in anew
 }
 
 // newSession returns a session at base, or one that has failed because base
@@ -350,7 +350,7 @@ func (s *Session) explain(w *way, q *Ask, no *refusal, n int) *Error {
 	return &Error{
 		What:  fmt.Sprintf("%s at %s: %s", w.what, s.host, text),
 		Code:  mask(no.code, secrets),
-		Cure:  mask(no.cure, secrets),
+		Cure:  no.cure,
 		Fatal: true,
 	}
 }

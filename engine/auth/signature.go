@@ -114,11 +114,8 @@ func mac(key, text []byte) []byte {
 
 // request returns the canonical request, and the names of the headers in it.
 func (s *Signable) request(verb, path string, payload [sha256.Size]byte) (request []byte, names string) {
-	lines := s.Header
-	if !slices.ContainsFunc(lines, func(l [2]string) bool { return strings.EqualFold(trim(l[0]), "host") }) {
-		lines = append(slices.Clip(lines), [2]string{"host", s.Host})
-	}
-	lines = canonical(lines, true)
+	lines := append(make([][2]string, 0, len(s.Header)+1), [2]string{"host", s.Host})
+	lines = canonical(append(lines, s.Header...), true)
 
 	b := make([]byte, 0, 1024)
 	b = append(b, verb...)

@@ -242,7 +242,12 @@ func (g gateway) refusal(status int, code, message string) *refusal {
 	default:
 		no.cure = "see " + docs + "; or " + useKey
 	}
-	no.spent = g.renews && m != failing && m != limited
+	if g.renews && m != failing && m != limited {
+		no.spent = true
+		if m == unknown {
+			no.cure = g.cure
+		}
+	}
 	return no
 }
 

@@ -87,7 +87,7 @@ func weChatRefusal(code, message string) *refusal {
 		no.text += " (WeChat's limit on how often one may ask for a token)"
 		no.cure = "wait until the quota is there again (45011: a minute; 45009: a day), and ask less often"
 	default:
-		no.cure = "look errcode " + code + " up in WeChat's list of global error codes"
+		no.cure = "look the errcode up in WeChat's list of global error codes"
 	}
 	return no
 }
