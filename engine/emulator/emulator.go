@@ -1,37 +1,91 @@
 // Package emulator is a CloudBase-shaped gateway to invoke functions at:
-// it answers on the HTTP API and on HTTP Access Service paths as the real
-// platform is documented to, and behaves like a function platform: latencies,
+// it answers on all of the platform's ways to a function as the real one is
+// documented to, and behaves like a function platform: latencies,
 // cold starts, instances, quotas, time limits, stalls and errors, all seeded.
 // It keeps the truth of what it did, so that what a client reports can be
 // held against what happened.
 //
-// It is an independent second reading of PROTOCOL.md (1, 2.1, 3, 7.1, 7.2) and
-// shares no code with the package that speaks the client's side. Where the
+// It is an independent second reading of PROTOCOL.md (1 to 9) and shares no code
+// with the package that speaks the client's side; only the arithmetic of
+// signatures is auth's, which is held against the vendor's own. Where the
 // platform's behaviour is unknown, the comment at that place says what was
 // chosen.
 //
 // # Routes
 //
-// One handler serves all; the host name matters only when Config.Env is set.
+// One handler serves all. The vendor's host names tell the protocols apart; on
+// any other host (a loopback address, a custom domain) the path does.
 //
-//	POST /v1/functions/NAME                 an event function; the body is its event
+//	POST /v1/functions/NAME                     an event function; the body is its event
 //	ANY  /v1/functions/NAME[/SUB]?webfn=true    an HTTP function (or header X-Tcb-Webfn: true)
-//	ANY  /NAME[/SUB]                        HTTP Access Service, either kind of function
+//	ANY  /auth/v1/...                           where tokens are made (PROTOCOL.md 2.2):
+//	     signin/anonymously, signin, token, token/clientCredential, user/me, revoke, user/signout
+//	POST /admin?env=ENV                         node-sdk (PROTOCOL.md 4)
+//	POST /web?env=ENV                           js-sdk 2 and 1 (PROTOCOL.md 5.2)
+//	POST /tcb/invokecloudfunction               WeChat (PROTOCOL.md 6), with
+//	     /cgi-bin/stable_token and /cgi-bin/token for its tokens
+//	POST / with X-TC-Action                     the control plane (PROTOCOL.md 7.3)
+//	ANY  /NAME[/SUB]                            HTTP Access Service, either kind of function
 //
-// Paths under /v1/ want a bearer token and select a version by X-Qualifier.
-// On the other paths a function is open to everybody unless its WebAuth is set.
-// The function sees the path without the part that named it.
+// /admin and /web without env, seqId or eventId in the query are functions of
+// that name. What selects a version is X-Qualifier under /v1/, qualifier in the
+// body of /admin, and Qualifier of the control plane; the others have nothing
+// for it, and ask $DEFAULT. On access paths a function is open to everybody
+// unless its WebAuth is set, and sees the path without the part that named it.
 //
 // # Order of checks under /v1/
 //
-// Environment (400 INVALID_ENV), credentials (401), function and qualifier
-// (404), size (413) and form (400) of the body, then Function.Errors, then the
-// instances (432, 429), then the function itself.
+// Environment (400 INVALID_ENV), the page it comes from (403
+// INVALID_REQUEST_SOURCE), credentials (401; of a signed request after the size
+// of its body, 413), function and qualifier (404), size (413) and form (400) of
+// the body, then Function.Errors, then the instances (432, 429), then the
+// function itself.
+//
+// # Who asks
+//
+// A bearer token is good when it stands in Config.Tokens, when it was given out
+// here and has not expired, and, if there are no Config.Tokens, when it was not
+// given out here. Tokens that were given out are told from others even when
+// they are forgotten, which happens to those that 100,000 newer ones follow:
+// they count as expired. A signature (PROTOCOL.md 9) stands in place of a token
+// on /admin and /v1/; it is recomputed with the secret key of its id, and what
+// it must cover is the host and all that the variant does. A refresh token is
+// good for one renewal; only that of js-sdk 1 stays.
+//
+// # The record
+//
+// The first line of Config.Record is
+//
+//	{"schema":"volley.record/1","start":"2026-11-22T10:15:30.123456789Z"}
+//
+// and each of the others is a request, written before it is dealt with:
+//
+//	{"seq":1,"arrival_ns":15,"request_id":"…","protocol":"gateway","proto":"HTTP/1.1","method":"POST","scheme":"http","host":"127.0.0.1:8080",
+//	 "path":"/v1/functions/hello","query":"","headers":[["Authorization","Bearer [secret]"],["Content-Type","application/json"]],"body":"{\"a\":1}","body_bytes":7}
+//
+// seq counts requests as they arrive, from 1; those that arrive together may be
+// written in another order, so sort by it. arrival_ns and request_id are those
+// of the truth. protocol is gateway, sign-in, access, admin, web-sdk, wechat or
+// control-plane. path and query are as they came, escaped; headers are sorted by
+// their canonical names, for net/http keeps neither their order nor their case,
+// and Host stands apart. A body that is not UTF-8 is in body_base64 instead; of
+// one that is longer than 64 KiB only the beginning is written, and body_cut is
+// true; one with a Content-Encoding is left out, and body_encoded is true.
+// body_bytes is its length as it came, or one more than MaxBody where it was longer.
+//
+// Secrets are "[secret]": bearer tokens, the id, value and session token of a
+// signature (its scope, the names of what it covers and its time stay), cookies,
+// and fields and parameters whose names say that they are secret: access_token,
+// refresh_token, sessionToken, password, secret and their like, in the query, in
+// JSON and in JSON within the strings of JSON. Where lines were lost, the last
+// line is {"lost":12}.
 package emulator
 
 import (
-	"io"
+	"cmp"
+	"errors"
 	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,129 +98,12 @@ const (
 	defaultMaxBody = 6 << 20
 	maxTimeout     = 900 * time.Second // the longest time limit that a function can have
 	platformLimit  = 3 * time.Second   // the time limit of a function that sets none
+	preflightAge   = 24 * time.Hour    // the longest that browsers take
 	keepWarm       = 5 * time.Minute   // how long an idle instance is kept
 
 	minMemory, maxMemory int64 = 64 << 20, 3 << 30
 	defaultMemory        int64 = 256 << 20
 )
-
-// A Config describes an emulator. The zero value is valid: a gateway that
-// knows no function.
-type Config struct {
-	// Functions by name; names follow the platform's rule (PROTOCOL.md 1.1).
-	Functions map[string]Function
-
-	// Env is the environment id. When set, a request whose Host is one of the
-	// vendor's domains and names another environment gets 400 INVALID_ENV.
-	// Other hosts (a loopback address, a custom domain) always pass.
-	Env string
-
-	// Tokens are the bearer tokens that are accepted. Empty: any token is, as
-	// long as there is one. Only their digests are kept.
-	Tokens []string
-
-	// Keys are the secret ids, each with its secret key, that signatures are
-	// checked with (PROTOCOL.md 9). Empty: the one pair of OpenKeys.
-	Keys map[string]string
-
-	// SessionTokens are the tokens of those ids in Keys that are temporary;
-	// a request signed with one of these must carry it.
-	SessionTokens map[string]string
-
-	// Users are the names, each with its password, that may sign in. Empty:
-	// every name may, with any password but an empty one.
-	Users map[string]string
-
-	// Apps are the ids, each with its secret, of WeChat apps. Empty: all.
-	Apps map[string]string
-
-	// TokenLife is how long the tokens last that are given out here; 0: 2 h.
-	TokenLife time.Duration
-
-	// SignInError makes every request for a token end with this error;
-	// SignInErrors lists and explains them. Empty: none.
-	SignInError string
-
-	// Record receives a line of JSON about every request as it came, secrets
-	// masked; see Server.
-	Record io.Writer
-
-	// Origins are the security domains whose pages may call HTTP Access
-	// Service paths, such as "https://app.example.com". Empty: all.
-	Origins []string
-
-	// Seed fixes latencies, errors and request ids: the k-th request of a
-	// function's version meets the same fate in every run.
-	Seed uint64
-
-	// MaxBody is the most bytes of a request or a reply; 0 means 6 MiB.
-	MaxBody int64
-
-	// Truth receives a line of JSON about every request; see Server.Truth.
-	Truth io.Writer
-}
-
-// A Function says how one function behaves. The zero value is an event function
-// that answers at once with the event it got, on as many instances as it takes.
-type Function struct {
-	// Reply computes the body of the answer from the event; nil means that the
-	// event itself is the answer. It must be safe for concurrent use. The event
-	// is decoded JSON (numbers are float64): what was posted to an event
-	// function, or the description of an HTTP request (path, httpMethod,
-	// headers, queryStringParameters, requestContext, body, isBase64Encoded)
-	// for an HTTP function and for any function on an HTTP Access Service path.
-	// There, a reply of the form {statusCode, headers, body, isBase64Encoded}
-	// is that very response (PROTOCOL.md 3). A body that is not JSON goes out as
-	// text. An error, or a panic, is a function that failed.
-	Reply func(event any) (body []byte, err error)
-
-	// Latency is how long the function works on one request.
-	Latency Latency
-	// ColdStart is added where a request has to wait for a new instance. It does
-	// not count against Timeout.
-	ColdStart time.Duration
-	// Versions by qualifier: a number or an alias. A field left at its zero
-	// value is the function's. $LATEST and $DEFAULT always exist; without a
-	// qualifier, $DEFAULT is asked, and without a $DEFAULT here that is $LATEST.
-	Versions map[string]Function
-	// Errors are shares, from 0 to 1 and at most 1 together, of requests that
-	// end in another way; ErrorKinds lists and explains the keys. In a version,
-	// nil is the function's, and an empty map is none.
-	Errors map[string]float64
-	// Memory is how much an instance has, and how much of it a request uses, in
-	// bytes; the control plane tells them. Memory is from 64 MiB to 3 GiB; 0
-	// means 256 MiB. MemoryUsed is at most Memory; 0 means a tenth of it.
-	Memory, MemoryUsed int64
-	// Concurrency is the most instances at one time, for each version; a request
-	// that finds all busy is answered 432. 0 means no limit.
-	Concurrency int
-	// Burst is the most new instances per minute, for each version, any of which
-	// may come at once; faster growth is answered 429. 0 means no limit.
-	Burst float64
-	// Timeout is the time limit of one request, at most 15 minutes: above, it is
-	// answered 433, and its instance is gone. 0 means 15 minutes.
-	Timeout time.Duration
-	// Stall makes the function fall silent now and then.
-	Stall Stall
-	// HTTP makes it an HTTP function: it answers requests of any method and
-	// path as a web server does, and not events.
-	HTTP bool
-	// ReplyStatus is the status of an HTTP function's answers; 0 means 200.
-	ReplyStatus int
-	// WebAuth turns the auth switch of the function's HTTP Access Service path
-	// on: without an accepted bearer token it answers 401.
-	WebAuth bool
-}
-
-// A Latency is constant, or log-normal when P99 is set and above P50: half of
-// all requests take longer than P50, one in a hundred longer than P99.
-type Latency struct{ P50, P99 time.Duration }
-
-// A Stall is a pause that returns: in each period of length Every, no answer
-// is given in the last For. A request whose answer would be due at time t
-// since the server's start, with Every-For <= t mod Every, is answered when the
-// period ends. Work goes on in a stall; only answers wait.
-type Stall struct{ Every, For time.Duration }
 
 // A Server is a running emulator. It is an http.Handler. Close it.
 type Server struct {
@@ -177,6 +114,7 @@ type Server struct {
 	signIn  *signInError           // nil: none
 	weixin  *weixin
 	origins map[string]bool // empty: any
+	maxAge  string          // of preflights, in seconds
 	maxBody int64
 	seed    uint64
 	start   time.Time
@@ -187,6 +125,7 @@ type Server struct {
 
 	sleep   sleeper
 	truth   *stream // nil: not wanted
+	record  *stream // nil: not wanted
 	labels  labels
 	buffers sync.Pool // of *bytes.Buffer
 
@@ -221,6 +160,7 @@ func New(c Config) (*Server, error) {
 		weixin:    newWeixin(c.Apps),
 		origins:   make(map[string]bool, len(c.Origins)),
 		maxBody:   c.MaxBody,
+		maxAge:    strconv.FormatInt(int64(cmp.Or(c.PreflightAge, preflightAge)/time.Second), 10),
 		seed:      c.Seed,
 		start:     time.Now(),
 		functions: make(map[string]*function, len(c.Functions)),
@@ -250,7 +190,10 @@ func New(c Config) (*Server, error) {
 	}
 	s.sleep = sleep
 	if c.Truth != nil {
-		s.truth = newStream(c.Truth, s.start, c.Seed)
+		s.truth = newTruth(c.Truth, s.start, c.Seed)
+	}
+	if c.Record != nil {
+		s.record = newRecord(c, s.start)
 	}
 	s.close = sync.OnceValue(s.shut)
 	return s, nil
@@ -283,18 +226,21 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // Close ends all that Serve still serves, waits for requests in progress, which
-// are cut short, and writes what is left of the truth. It returns the first
-// error that writing the truth met. Further calls return the same.
+// are cut short, and writes what is left of the truth and the record. It returns
+// the first error that writing each of them met. Further calls return the same.
 func (s *Server) Close() error { return s.close() }
 
 func (s *Server) shut() error {
 	close(s.done)
 	s.crowd.wait()
 	s.sleep.close()
-	if s.truth == nil {
-		return nil
+	var errs []error
+	for _, t := range []*stream{s.truth, s.record} {
+		if t != nil {
+			errs = append(errs, t.close())
+		}
 	}
-	return s.truth.close()
+	return errors.Join(errs...)
 }
 
 // now is the time since the server's start, the clock of all that follows.

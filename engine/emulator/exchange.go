@@ -19,6 +19,7 @@ type exchange struct {
 	stop    <-chan struct{} // closed when the server cannot wait any more
 	arrived time.Duration
 
+	seq   uint64 // its number
 	id    string // of the request
 	runID string // of the function's run, should it come to one
 	by    protocol
@@ -46,6 +47,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, stop <-chan struc
 		x.abort(outcomeCanceled, "")
 	default:
 	}
+	if s.record != nil {
+		x.note()
+	}
 	switch x.by = protocolOf(r); x.by {
 	case byGateway:
 		x.gateway()
@@ -69,6 +73,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, stop <-chan struc
 // it is found in the truth.
 func (x *exchange) name() {
 	n := x.s.requests.Add(1)
+	x.seq = n
 	a := mix(x.s.seed ^ mix(n))
 	b := mix(a + 0x9E3779B97F4A7C15)
 	var text [72]byte
@@ -118,6 +123,9 @@ func (x *exchange) gateway() {
 	r := x.r
 	if env := x.s.foreign(r); env != "" {
 		x.refuse(400, codeEnv, outcomeRejected, "environment "+env+" does not exist here")
+		return
+	}
+	if !x.fromPage() {
 		return
 	}
 	if signedBy(r) && int64(len(x.take())) > x.s.maxBody {
@@ -209,6 +217,21 @@ func (x *exchange) allowOrigin() bool {
 	return true
 }
 
+// fromPage deals with browsers where the platform itself answers: a page of
+// another domain is refused, and one that asks if it may ask is told so. Where
+// it returns false, the answer is given.
+func (x *exchange) fromPage() bool {
+	if !x.allowOrigin() {
+		x.refuse(403, codeSource, outcomeRejected, "pages of "+x.r.Header.Get("Origin")+" may not call: it is not among the security domains")
+		return false
+	}
+	if isPreflight(x.r) {
+		x.preflight()
+		return false
+	}
+	return true
+}
+
 // isPreflight reports whether a browser asks if it may ask.
 func isPreflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
@@ -220,7 +243,7 @@ func (x *exchange) preflight() {
 	if asked := x.r.Header.Get("Access-Control-Request-Headers"); asked != "" {
 		h.Set("Access-Control-Allow-Headers", asked)
 	}
-	h.Set("Access-Control-Max-Age", "86400")
+	h.Set("Access-Control-Max-Age", x.s.maxAge)
 	x.send(answer{end: end{outcomeOK, "preflight", 204}, upstream: "-"})
 }
 

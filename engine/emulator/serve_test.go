@@ -390,7 +390,7 @@ func (g *gate) Write(p []byte) (int, error) {
 func TestTruthDoesNotWaitForItsWriter(t *testing.T) {
 	g := &gate{}
 	g.mu.Lock()
-	s := newStream(g, time.Now(), 1)
+	s := newTruth(g, time.Now(), 1)
 	line := append(bytes.Repeat([]byte("x"), 1<<20-1), '\n')
 	for range 64 { // more than may be on its way and wait
 		s.add(line)
@@ -424,7 +424,7 @@ func TestTruthReportsItsWriter(t *testing.T) {
 }
 
 func TestTruthGivesUpABrokenWriter(t *testing.T) {
-	s := newStream(&gate{err: errors.New("disk full")}, time.Now(), 1)
+	s := newTruth(&gate{err: errors.New("disk full")}, time.Now(), 1)
 	defer s.close()
 	for range 2000 {
 		s.add([]byte("line\n"))

@@ -14,6 +14,9 @@ func (x *exchange) signIn() {
 		x.refuse(400, codeEnv, outcomeRejected, "environment "+env+" does not exist here")
 		return
 	}
+	if !x.fromPage() {
+		return
+	}
 	body := x.take()
 	if int64(len(body)) > x.s.maxBody {
 		x.tooLarge()
@@ -192,7 +195,7 @@ func (x *exchange) revoke(body []byte) {
 
 // hand gives tokens out.
 func (x *exchange) hand(i issue) {
-	reply := map[string]any{"token_type": "Bearer", "access_token": i.access, "expires_in": int64(i.life.Seconds())}
+	reply := map[string]any{"token_type": "Bearer", "access_token": i.access, "expires_in": max(1, int64(i.life.Seconds()))}
 	if i.refresh != "" {
 		reply["refresh_token"] = i.refresh
 		reply["scope"], reply["sub"], reply["groups"] = string(i.kind), i.subject, groupsOf(i.kind)

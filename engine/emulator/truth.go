@@ -121,6 +121,7 @@ const (
 // append to a buffer, and one goroutine writes full ones.
 type stream struct {
 	w     io.Writer
+	what  string // is written, for errors
 	kick  chan struct{}
 	done  chan struct{}
 	ended chan struct{}
@@ -131,11 +132,14 @@ type stream struct {
 	err  error // the first of w
 }
 
-func newStream(w io.Writer, start time.Time, seed uint64) *stream {
-	t := &stream{w: w, kick: make(chan struct{}, 1), done: make(chan struct{}), ended: make(chan struct{})}
-	t.buf = fmt.Appendf(nil, `{"schema":"volley.truth/1","start":%q,"seed":%d,"stall_zero_ns":0}`+"\n", start.UTC().Format(time.RFC3339Nano), seed)
+func newStream(w io.Writer, what, head string) *stream {
+	t := &stream{w: w, what: what, buf: []byte(head), kick: make(chan struct{}, 1), done: make(chan struct{}), ended: make(chan struct{})}
 	go t.run()
 	return t
+}
+
+func newTruth(w io.Writer, start time.Time, seed uint64) *stream {
+	return newStream(w, "truth", fmt.Sprintf(`{"schema":"volley.truth/1","start":%q,"seed":%d,"stall_zero_ns":0}`+"\n", start.UTC().Format(time.RFC3339Nano), seed))
 }
 
 func (t *stream) add(line []byte) {
@@ -187,7 +191,7 @@ func (t *stream) run() {
 		if len(full) > 0 && !failed {
 			if _, err := t.w.Write(full); err != nil {
 				t.mu.Lock()
-				t.err = fmt.Errorf("write the emulator's truth: %w", err)
+				t.err = fmt.Errorf("write the emulator's %s: %w", t.what, err)
 				t.mu.Unlock()
 			}
 		}

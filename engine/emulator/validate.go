@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -59,7 +60,52 @@ func validate(c Config) error {
 			ck.add(fmt.Sprintf("tokens[%d]", i), "give a token without spaces around it, or leave tokens out to accept any", "the token is empty or has spaces around it")
 		}
 	}
+	ck.access(c)
 	return errors.Join(ck.errs...)
+}
+
+// access checks what decides who may ask. Its mistakes quote no secret.
+func (c *checker) access(g Config) {
+	ids := g.Keys
+	if len(ids) == 0 {
+		id, key := OpenKeys()
+		ids = map[string]string{id: key}
+	}
+	for _, group := range []struct {
+		field, what, secret string
+		of                  map[string]string
+	}{
+		{"keys", "secret id", "key", g.Keys}, {"session_tokens", "secret id", "session token", g.SessionTokens},
+		{"users", "user name", "password", g.Users}, {"apps", "app id", "secret", g.Apps},
+	} {
+		for _, name := range slices.Sorted(maps.Keys(group.of)) {
+			field := group.field + "." + name
+			if name == "" || strings.TrimSpace(name) != name || group.field == "keys" && strings.ContainsAny(name, ",=;") {
+				c.add(field, "write it as it is sent", "%q is not a %s", name, group.what)
+			}
+			if secret := group.of[name]; secret == "" || strings.TrimSpace(secret) != secret {
+				c.add(field, "give one without spaces around it", "the %s is empty or has spaces around it", group.secret)
+			}
+			if _, ok := ids[name]; group.field == "session_tokens" && !ok {
+				c.add(field, "name an id that stands in keys", "no key belongs to the secret id %q", name)
+			}
+		}
+	}
+	if g.TokenLife < 0 || g.TokenLife > refreshLife {
+		c.add("token_life", "write a duration such as 2h, at most 720h", "%v is not from 0 to %v", g.TokenLife, refreshLife)
+	}
+	if known := signInErrors(); g.SignInError != "" && known[g.SignInError].name == "" {
+		c.add("sign_in_error", "use one of: "+strings.Join(slices.Sorted(maps.Keys(known)), ", "), "there is no sign-in error %q", g.SignInError)
+	}
+	for i, origin := range g.Origins {
+		u, err := url.Parse(origin)
+		if err != nil || u.Scheme == "" || u.Host == "" || origin != u.Scheme+"://"+u.Host {
+			c.add(fmt.Sprintf("origins[%d]", i), "write scheme and host as a browser does: https://app.example.com", "%q is not an origin", origin)
+		}
+	}
+	if g.PreflightAge < 0 || g.PreflightAge > preflightAge {
+		c.add("preflight_age", "write a duration such as 10m, at most 24h", "%v is not from 0 to %v", g.PreflightAge, preflightAge)
+	}
 }
 
 // version checks what only a version can get wrong, then what comes out of it.

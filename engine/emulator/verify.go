@@ -167,17 +167,20 @@ func headerOf(r *http.Request, name string) []string {
 	return r.Header.Values(name)
 }
 
-// listed reports whether names are those of params, without those that are
-// empty, as node-sdk 3 lists them, or with all or some of them, as 2 does.
+// listed reports whether names are those of params: all that are not empty, as
+// node-sdk 3 lists them, and as many of the others as there may be, as 2 does.
+// Names that differ in case alone are one in the signature, but not in the
+// body: nobody sends them honestly.
 func listed(params [][2]string, names []string) bool {
+	known := make(map[string]bool, len(params))
 	for _, p := range params {
-		if strings.TrimSpace(p[1]) != "" && !slices.Contains(names, strings.ToLower(p[0])) {
+		name := strings.ToLower(p[0])
+		if known[name] || strings.TrimSpace(p[1]) != "" && !slices.Contains(names, name) {
 			return false
 		}
+		known[name] = true
 	}
-	return !slices.ContainsFunc(names, func(name string) bool {
-		return !slices.ContainsFunc(params, func(p [2]string) bool { return strings.ToLower(p[0]) == name })
-	})
+	return !slices.ContainsFunc(names, func(name string) bool { return !known[name] })
 }
 
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
