@@ -80,7 +80,7 @@ type waysRule struct {
 }
 
 // waysOf is the table of what proves who asks, by method (PROTOCOL.md 2.1, 3,
-// 4.1, 5, 6, 7.3). Every method takes nobody, where the scenario says so.
+// 4.1, 5, 6, 7.3).
 func waysOf(method string) waysRule {
 	bearers := []way{byAPIKey, byPublishableKey, byAccessToken, byClientCredential, byAnonymous, byPassword, byRefresh}
 	switch method {
@@ -94,6 +94,12 @@ func waysOf(method string) waysRule {
 		return waysRule{bearers, "use one of: api_key, publishable_key, access_token, anonymous, username + password, refresh_token"}
 	}
 	return waysRule{append(bearers, byKeys), "use one of: api_key, publishable_key, access_token, secret_id + secret_key, anonymous, username + password, refresh_token"}
+}
+
+// takesNobody reports whether a method can ask without credentials: the others
+// have no form for that.
+func takesNobody(method string) bool {
+	return method == "http-api" || method == "http-function" || method == "web"
 }
 
 // signs reports whether a method signs its requests where it may choose.
@@ -307,17 +313,27 @@ func (c *compiler) device(a *Auth, path string) string {
 func (c *compiler) fits(w way, t *engine.Target, path string) bool {
 	method := t.Method.Name()
 	rule := waysOf(method)
-	if w == nobody || slices.Contains(rule.takes, w) {
+	if w == nobody && takesNobody(method) {
+		return true
+	}
+	old := w == byAPIKey && method == "node-sdk" && c.nodeVersion() == "2" // it knows none
+	if slices.Contains(rule.takes, w) && !old {
 		return true
 	}
 	cure := rule.cure
 	switch {
+	case old:
+		cure = "use secret_id + secret_key, or node_sdk: {version: 3}: version 2 knows no API keys"
 	case w == byKeys && (method == "web" || method == "web-sdk"):
 		cure = "add client_credential: true, which makes an administrator's token of the keys"
 	case w == byClientCredential && signs(method):
 		cure = "delete client_credential: " + method + " signs with the keys themselves"
 	}
 	place := c.ownPlace(path, "auth", c.ownPlace(path, "method", "target.auth"))
+	if w == nobody {
+		c.fail(place, cure, "the method %s cannot ask without credentials", method)
+		return false
+	}
 	c.fail(place, cure, "the method %s does not take %s", method, w)
 	return false
 }

@@ -19,11 +19,10 @@ func (c *compiler) method(path, name string) engine.Method {
 	}
 	m, err := cloud.New(name, c.methodOptions(name))
 	if err != nil {
-		problem, fix := hinted(err)
-		if fix == "" {
-			fix = "write another"
+		if section := "target." + strings.ReplaceAll(name, "-", "_"); c.has(section) {
+			path = section
 		}
-		c.fail(path, fix, "%s", problem)
+		c.fail(path, "change it, or delete it", "%v", err)
 		return nil
 	}
 	c.methods[name] = m
@@ -119,16 +118,12 @@ func (c *compiler) webVersion() WebSDKVersion {
 	return "3"
 }
 
-// namesEnv reports whether a method's requests name the environment beside
-// their host (PROTOCOL.md 4.1, 5.2, 6, 7.3).
-func (c *compiler) namesEnv(method string) bool {
-	switch method {
-	case "node-sdk", "mini-program", "control-plane":
-		return true
-	case "web-sdk":
-		return c.webVersion() != "3"
+// nodeVersion is the version of node-sdk that is asked as.
+func (c *compiler) nodeVersion() NodeSDKVersion {
+	if n := c.scenario.Target.NodeSDK; n != nil {
+		return n.Version
 	}
-	return false
+	return "3"
 }
 
 // passesHTTP reports whether a method sends a real HTTP request of one's own.
@@ -137,5 +132,5 @@ func passesHTTP(method string) bool { return method == "http-function" || method
 // takesObjects reports whether a method takes nothing but an object for data:
 // an event that stands in the request as it is.
 func (c *compiler) takesObjects(method string) bool {
-	return method == "http-api" || method == "mini-program" || method == "web-sdk"
+	return method == "http-api" || method == "web-sdk" && c.webVersion() == "3"
 }

@@ -188,9 +188,7 @@ func (c *compiler) reachable(t *engine.Target, path string) {
 		c.fail(at("endpoint"), "set target.endpoint to the domain of the HTTP access service, such as https://example.com", "the method web has no endpoint to go to")
 	case t.Endpoint == "" && t.Env == "":
 		c.fail(at("env"), "set target.env (or --env) to the environment's id; without an account, try target.emulator", "no environment is named")
-	case t.Env == "" && c.namesEnv(method):
-		c.fail(at("env"), "set target.env (or --env) to the environment's id", "no environment is named, and requests of the method %s name one wherever they go", method)
-	case t.Auth == nil && !c.saysWho(path) && (t.Endpoint == "" || method == "control-plane" || method == "node-sdk" || method == "mini-program"):
+	case t.Auth == nil && !c.saysWho(path) && (t.Endpoint == "" || !takesNobody(method)):
 		rule := waysOf(method)
 		fix := "add auth: {api_key: \"${CLOUDBASE_APIKEY}\"}"
 		if rule.takes[0] == byKeys {

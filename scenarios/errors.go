@@ -112,14 +112,7 @@ func (r *report) close() error {
 // secret it is not printed, whatever its length.
 const leastMasked = 4
 
-func maskAll(text string, secrets []auth.Secret) string {
-	for _, s := range secrets {
-		if v := s.Reveal(); len(v) >= leastMasked {
-			text = strings.ReplaceAll(text, v, auth.Mask)
-		}
-	}
-	return text
-}
+func maskAll(text string, secrets []auth.Secret) string { return NewMask(secrets).Replace(text) }
 
 // hinted takes apart what another room says about a value.
 func hinted(err error) (problem, fix string) {

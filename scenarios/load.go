@@ -72,6 +72,7 @@ type Compiled struct {
 	// cloudbaserc.json; "" where it does.
 	EnvFrom, RegionFrom, AuthFrom string
 
+	mask   *strings.Replacer // what Secrets look like
 	nodes  map[string]*node
 	proofs map[auth.Source]proof // what the plan's sources are made of
 	sends  []sending             // what Explain says of invocations
@@ -141,12 +142,13 @@ func load(root *node, r *report, o Options) (*Compiled, error) {
 	if err := r.close(); err != nil {
 		return nil, err
 	}
-	c.out.Secrets = r.secrets
+	c.out.Secrets, c.out.mask = r.secrets, NewMask(r.secrets)
 	return c.out, nil
 }
 
-// Mask replaces every secret of the scenario in a text.
-func (c *Compiled) Mask(text string) string { return maskAll(text, c.Secrets) }
+// Mask replaces every secret of the scenario in a text, also where it is
+// encoded for a URL, for JSON or in base64.
+func (c *Compiled) Mask(text string) string { return c.mask.Replace(text) }
 
 // A compiler turns a Scenario into a plan, and looks for what is wrong with it
 // as a whole.

@@ -126,6 +126,9 @@ func generate(t *testing.T) []byte {
 	errorsOf := defs["Function"].(map[string]any)["properties"].(map[string]any)["errors"].(map[string]any)
 	errorsOf["properties"] = errorNames(errorsOf["additionalProperties"])
 	errorsOf["additionalProperties"] = false
+	signIn := defs["Emulator"].(map[string]any)["properties"].(map[string]any)["sign_in_error"].(map[string]any)
+	signIn["anyOf"] = []any{map[string]any{"enum": signInErrors()}, map[string]any{"type": "string", "pattern": variablePattern}}
+	delete(signIn, "type")
 	defs["Retry"].(map[string]any)["properties"].(map[string]any)["on"].(map[string]any)["items"] = map[string]any{"enum": failures()}
 	numbers(defs)
 	var out bytes.Buffer
@@ -162,6 +165,13 @@ func errorNames(share any) map[string]any {
 		out[k.Name] = one
 	}
 	return out
+}
+
+func signInErrors() (names []any) {
+	for _, k := range emulator.SignInErrors() {
+		names = append(names, k.Name)
+	}
+	return names
 }
 
 // orVariable lets a variable stand where a number, a truth value or a word of
@@ -305,6 +315,7 @@ func TestSchemaRefuses(t *testing.T) {
 		{"a word for credentials", "target: {auth: anybody}\nsteps: [{invoke: ab}]"},
 		{"a version of a library that is none", "target: {method: web-sdk, web_sdk: {version: 4}}\nsteps: [{invoke: ab}]"},
 		{"a version that the other library has", "target: {method: node-sdk, node_sdk: {version: 1}}\nsteps: [{invoke: ab}]"},
+		{"an error of signing in that is none", "target: {emulator: {sign_in_error: captcha}}\nsteps: [{invoke: ab}]"},
 		{"a form that is none", "target: {mini_program: {form: header}}\nsteps: [{invoke: ab}]"},
 		{"an option of another method", "target: {node_sdk: {form: query}}\nsteps: [{invoke: ab}]"},
 		{"a price below nothing", "cost: {price_gb_s: -1}\nsteps: [{invoke: ab}]"},
