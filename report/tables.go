@@ -89,7 +89,7 @@ func failures(outcomes map[string]int64) int64 {
 func (p *page) phases() {
 	t := &p.d.Total
 	var words []string
-	for _, name := range []string{"dns", "connect", "tls", "send", "first_byte", "receive", "upstream"} {
+	for _, name := range []string{"dns", "connect", "tls", "send", "first_byte", "receive", "preflight", "upstream"} {
 		if d := t.Phases[name]; d.Count > 0 {
 			words = append(words, strings.ReplaceAll(name, "_", " ")+" "+micros(d.P50))
 		}

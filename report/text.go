@@ -35,12 +35,16 @@ func (t Text) Write(w io.Writer, d *record.Document) error {
 	p.verdict()
 	p.thresholds()
 	p.load()
+	p.methods()
 	p.times()
 	p.phases()
+	p.server()
 	p.groups()
 	p.retries()
+	p.cost()
 	p.outcomes()
 	p.errors()
+	p.notes()
 	_, err := w.Write(p.b.Bytes())
 	return err
 }
@@ -141,12 +145,19 @@ func (p *page) verdict() {
 		words = append(words, "cut short by an error", "exit code 1")
 	case 105:
 		words = append(words, "interrupted", "exit code 105")
+	case 115:
+		words = append(words, "stopped", "exit code 115")
 	default:
 		words = append(words, fmt.Sprintf("exit code %d", d.ExitCode))
 	}
 	head := left(verdict, margin)
 	words[0] = fit(words[0], columns-width(head)-width(strings.Join(words[1:], ", "))-2)
 	p.line("%s%s", p.paint(color, head), p.paint(bold, strings.Join(words, ", ")))
+	if d.Ended != "" {
+		for _, l := range wrap(strings.Fields("ended early: "+clean(d.Ended)), "", columns-2) {
+			p.line("  %s", l)
+		}
+	}
 	for i, reason := range d.Validity.Reasons {
 		if i == maxReasons {
 			p.line("  - %s", more(len(d.Validity.Reasons)-i, "reason"))
@@ -195,7 +206,12 @@ func (p *page) label(s record.Series, wide int) string {
 	words := []string{}
 	for _, of := range []func(record.Series) string{
 		func(s record.Series) string { return s.Arm },
-		func(s record.Series) string { return s.Method },
+		func(o record.Series) string { // there is a list of them: only where it tells a step from itself
+			if o.Step != s.Step {
+				return s.Method
+			}
+			return o.Method
+		},
 		func(s record.Series) string { return s.Qualifier },
 	} {
 		if _, same := common(p.d.Series, of); !same && of(s) != "" {
@@ -331,6 +347,9 @@ func (p *page) retries() {
 				break
 			}
 		}
+	}
+	if n := p.d.Total.Renewed; n > 0 {
+		lines = append(lines, renewed(n))
 	}
 	if len(lines) > 0 {
 		p.section("retries", lines...)
