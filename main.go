@@ -246,7 +246,7 @@ type scenarioFlags struct {
 	Set         []string `placeholder:"path.to.key=value" sep:"none" help:"Override one value of the scenario. (repeatable)"`
 	Environment string   `name:"env" placeholder:"ID" env:"VOLLEY_ENV" help:"CloudBase environment id."`
 	Endpoint    string   `placeholder:"URL" env:"VOLLEY_ENDPOINT" help:"Other base URL: a custom domain, a test server."`
-	Method      string   `placeholder:"METHOD" env:"VOLLEY_METHOD" help:"http-api, http-function or web."`
+	Method      string   `placeholder:"METHOD" env:"VOLLEY_METHOD" help:"http-api, http-function, web, node-sdk, web-sdk, mini-program or control-plane."`
 	Qualifier   string   `short:"q" placeholder:"Q" env:"VOLLEY_QUALIFIER" help:"Version or alias of the functions."`
 	Timeout     string   `short:"t" placeholder:"10s" env:"VOLLEY_TIMEOUT" help:"Of one attempt."`
 	Data        *string  `name:"data" short:"d" placeholder:"BODY|@FILE" sep:"none" help:"What to send."`
@@ -254,11 +254,12 @@ type scenarioFlags struct {
 	Check       []string `placeholder:"EXPR" sep:"none" help:"What every reply must meet. (repeatable)"`
 	CAFile      string   `name:"ca-file" placeholder:"FILE" env:"VOLLEY_CA_FILE" help:"Certificates to trust, in PEM."`
 	Insecure    bool     `env:"VOLLEY_INSECURE" help:"Trust any certificate."`
+	Connect     string   `name:"connect-to" placeholder:"HOST:PORT" env:"VOLLEY_CONNECT_TO" help:"Open every connection to this address, whatever host the URL names."`
 }
 
 // source is what the flags say about a scenario.
 func (f *scenarioFlags) source(p *runner.Process, file string) (runner.Source, error) {
-	s := runner.Source{File: file, Env: f.Env, Set: f.Set, CAFile: f.CAFile, Insecure: f.Insecure, Flags: scenarios.Flags{
+	s := runner.Source{File: file, Env: f.Env, Set: f.Set, CAFile: f.CAFile, Insecure: f.Insecure, Connect: f.Connect, Flags: scenarios.Flags{
 		Env: f.Environment, Endpoint: f.Endpoint, Method: f.Method, Qualifier: f.Qualifier, Timeout: f.Timeout,
 		Body: f.Data, Headers: f.Headers, Checks: f.Check,
 	}}
@@ -398,14 +399,15 @@ type emulateCmd struct {
 	Listen   string   `default:"127.0.0.1:8787" help:"Address to listen on; port 0 takes a free one. (${default})"`
 	TLS      bool     `name:"tls" help:"Serve HTTPS, with HTTP/2 and a certificate of its own."`
 	CAOut    string   `name:"ca-out" placeholder:"FILE" help:"Where to write the certificate to trust."`
-	Truth    string   `placeholder:"FILE" help:"Where to write a line of JSON about every request."`
+	Truth    string   `placeholder:"FILE" help:"Where to write a line of JSON about every request: when it came, how it ended."`
+	Record   string   `placeholder:"FILE" help:"Where to write every request as it came, secrets masked, as lines of JSON."`
 }
 
 func (c *emulateCmd) Run(p *runner.Process, ctx *contextArg) error {
 	if c.CAOut != "" && !c.TLS && c.Scenario == "" {
 		return wrongCommandLine(runner.Hinted(errors.New("--ca-out: without --tls there is no certificate"), "add --tls"))
 	}
-	o := runner.EmulateOptions{Listen: c.Listen, TLS: c.TLS, Truth: c.Truth, CAOut: c.CAOut}
+	o := runner.EmulateOptions{Listen: c.Listen, TLS: c.TLS, Truth: c.Truth, Record: c.Record, CAOut: c.CAOut}
 	return p.Emulate(ctx, runner.Source{File: c.Scenario, Env: c.Env, Set: c.Set, NoLoad: true, NoSteps: true}, o)
 }
 

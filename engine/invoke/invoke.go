@@ -165,6 +165,10 @@ func (c *Client) attempt(ctx context.Context, r *engine.Result, due, held time.D
 	return true
 }
 
+// leastWait is how long a source must take for a grant to have been waited for:
+// below, it had one, and the time went into asking.
+const leastWait = time.Millisecond
+
 // encode writes the request of the next attempt, with a grant that is valid
 // now, and returns how long it waited for that. When it cannot, the reply says
 // why.
@@ -178,7 +182,9 @@ func (c *Client) encode(ctx context.Context, r *engine.Result) (waited time.Dura
 		r.Grant, err = target.Auth.Grant(ctx, c.exchangeTokens())
 		asked := now
 		now = time.Now()
-		waited = now.Sub(asked)
+		if waited = now.Sub(asked); waited < leastWait {
+			waited = 0
+		}
 		if err != nil {
 			if ctx.Err() != nil {
 				return waited, engine.Reply{Outcome: engine.Canceled, Message: stopped(ctx)}, false

@@ -36,7 +36,11 @@ func (p *Process) Invoke(ctx context.Context, c *scenarios.Compiled, s Source) e
 	defer func() { cancel(nil); asked.Wait() }()
 
 	base := time.Now()
-	r, err := engine.Once(ctx, c.Plan, &invoke.Client{Transport: t, Base: base, Check: check.Reply}, base)
+	client := &invoke.Client{Transport: t, Base: base, Check: check.Reply}
+	if err := client.SignIn(ctx, c.Plan); err != nil && ctx.Err() == nil {
+		return ExitError{check.Ending{Stopped: true}.ExitCode(), err}
+	}
+	r, err := engine.Once(ctx, c.Plan, client, base)
 	if err != nil {
 		return err
 	}
@@ -106,8 +110,35 @@ func (p *Process) tellReply(r *engine.Result) {
 		}
 	}
 	fmt.Fprintln(p.Err)
-	if r.Reply.Server.Timed {
-		fmt.Fprintf(p.Err, "%-9s %s, as the reply says\n", "upstream", r.Reply.Server.Duration)
+	p.tellServer(&r.Reply.Server)
+	for _, note := range noted(r.Invocation.Step.Target.Method) {
+		fmt.Fprintf(p.Err, "%-9s %s\n", "note", note)
+	}
+}
+
+// tellServer tells what the reply says about the function's side.
+func (p *Process) tellServer(s *engine.ServerSide) {
+	var parts []string
+	if s.Timed {
+		parts = append(parts, "took "+s.Duration.String())
+	}
+	if s.Billed > 0 {
+		parts = append(parts, "billed "+s.Billed.String())
+	}
+	if s.MemoryBytes > 0 {
+		parts = append(parts, fmt.Sprintf("used %.1f MiB", float64(s.MemoryBytes)/(1<<20)))
+	}
+	switch s.Cold {
+	case engine.Yes:
+		parts = append(parts, "cold start")
+	case engine.No:
+		parts = append(parts, "no cold start")
+	}
+	if s.Instance != "" {
+		parts = append(parts, fmt.Sprintf("instance %q", s.Instance))
+	}
+	if len(parts) > 0 {
+		fmt.Fprintf(p.Err, "%-9s %s, as the reply says\n", "function", strings.Join(parts, ", "))
 	}
 }
 

@@ -69,6 +69,7 @@ type EmulateOptions struct {
 	Listen string
 	TLS    bool
 	Truth  string // file for a line of JSON about every request; "": none
+	Record string // file for every request as it came, secrets masked; "": none
 	CAOut  string // file for the certificate that signs the server's own; "": none
 }
 
@@ -93,6 +94,14 @@ func (p *Process) Emulate(ctx context.Context, s Source, o EmulateOptions) (err 
 		}
 		defer func() { err = errors.Join(err, f.Close()) }()
 		config.Truth = f
+	}
+	if o.Record != "" {
+		f, err := os.OpenFile(o.Record, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+		if err != nil {
+			return fmt.Errorf("--record: %w", err)
+		}
+		defer func() { err = errors.Join(err, f.Close()) }()
+		config.Record = f
 	}
 	g, err := serve(ctx, config, o.Listen, o.TLS)
 	if err != nil {

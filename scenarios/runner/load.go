@@ -1,16 +1,19 @@
 package runner
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"volley/engine/check"
 	"volley/engine/invoke"
@@ -26,6 +29,7 @@ type Source struct {
 	Flags    scenarios.Flags
 	CAFile   string
 	Insecure bool
+	Connect  string // every connection goes to this host and port, whatever the URL's; "": to the URL's
 	NoLoad   bool
 	NoSteps  bool
 }
@@ -99,6 +103,12 @@ func (p *Process) transport(c *scenarios.Compiled, s Source, parallel int, trust
 	o := invoke.Options{
 		Protocol: c.Client.Protocol, Connections: c.Client.Connections, NoKeepAlive: !c.Client.KeepAlive, MaxIdle: parallel,
 		UserAgent: "volley/" + p.Version, Insecure: s.Insecure, CAFile: trust, Proxy: p.proxy,
+	}
+	if s.Connect != "" {
+		o.Proxy = nil
+		o.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{Timeout: 30 * time.Second}).DialContext(ctx, network, s.Connect)
+		}
 	}
 	if s.CAFile != "" {
 		pem, err := os.ReadFile(s.CAFile)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"volley/engine"
+	"volley/engine/auth"
 	"volley/engine/check"
 	"volley/engine/invoke"
 	"volley/engine/pace"
@@ -63,7 +64,8 @@ func (p *Process) Run(ctx context.Context, c *scenarios.Compiled, o RunOptions) 
 		return err
 	}
 	if d.ExitCode != 0 {
-		return ExitError{Code: d.ExitCode}
+		_, why, _ := s.early.get()
+		return ExitError{Code: d.ExitCode, Err: why}
 	}
 	return nil
 }
@@ -100,6 +102,29 @@ type session struct {
 
 	stop    chan struct{} // closed to stop gently
 	stopped sync.Once
+	early   ending
+}
+
+// An ending is why a run ended before its load did. The first reason stands.
+type ending struct {
+	mu    sync.Mutex
+	why   string
+	err   error // what to tell beside the report; nil: nothing
+	fatal bool  // a budget is used up, or credentials are refused
+}
+
+func (e *ending) set(why string, err error, fatal bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.why == "" {
+		e.why, e.err, e.fatal = why, err, fatal
+	}
+}
+
+func (e *ending) get() (why string, err error, fatal bool) { //nolint:revive // the error is data here
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.why, e.err, e.fatal
 }
 
 // open opens what a run needs, the run folder last of all: where something is
@@ -116,7 +141,8 @@ func (p *Process) open(ctx context.Context, c *scenarios.Compiled, o RunOptions)
 		return s, err
 	}
 	if s.gateway != nil {
-		s.plan, trust = c.At(s.gateway.url), s.gateway.cert
+		s.c = c.Moved(s.gateway.url)
+		s.plan, trust = s.c.Plan, s.gateway.cert
 		p.detail("the emulator listens on %s", s.gateway.url)
 	}
 	if s.transport, err = p.transport(c, o.Source, s.parallel(), trust); err != nil {
@@ -164,7 +190,10 @@ func (p *Process) tool() record.Tool {
 
 // fire fires the plan; the error is that of the rows.
 func (s *session) fire(ctx context.Context) error {
-	s.watcher = check.Watch(s.c.Thresholds, func(string) { s.end() })
+	s.watcher = check.Watch(s.c.Thresholds, func(source string) { s.endFor("the threshold "+source+" failed", nil, false) })
+	budget := check.WatchBudget(s.plan.Cost, func(why string) {
+		s.endFor(why, Hinted(errors.New("cost.budget: "+why), "raise cost.budget to go further"), true)
+	})
 	var asked sync.WaitGroup
 	over := make(chan struct{})
 	asked.Go(func() {
@@ -176,8 +205,10 @@ func (s *session) fire(ctx context.Context) error {
 	})
 	defer func() { close(over); asked.Wait() }()
 
+	client := &invoke.Client{Transport: s.transport, Check: check.Reply, Limit: invoke.NewLimit(s.plan.Load.MaxRate), Fatal: s.refused}
+	s.signIn(ctx, client)
 	s.base = time.Now().Add(ahead)
-	client := &invoke.Client{Transport: s.transport, Base: s.base, Check: check.Reply, Limit: invoke.NewLimit(s.plan.Load.MaxRate)}
+	client.Base = s.base
 	var rows engine.Feed
 	if s.rows != nil {
 		rows = s.rows
@@ -187,7 +218,8 @@ func (s *session) fire(ctx context.Context) error {
 		Record: func() engine.Recorder { return s.record.Shard() },
 	})
 	var err error
-	s.record, err = record.Create(record.Options{Dir: s.dir, Plan: s.plan, Start: s.base, Tally: s.run.Tally, OnSecond: s.watcher.Second, Mask: s.c.Mask})
+	s.record, err = record.Create(record.Options{Dir: s.dir, Plan: s.plan, Start: s.base, Tally: s.run.Tally,
+		OnSecond: func(second *record.Second) { s.watcher.Second(second); budget.Second(second) }, Mask: masking(s.c, s.plan)})
 	if err != nil {
 		return err
 	}
@@ -197,6 +229,38 @@ func (s *session) fire(ctx context.Context) error {
 	progress()
 	s.health = sampler.Stop()
 	return err
+}
+
+// signIn gets the credentials that the run needs before anything is due. A run
+// that gets none sends nothing; its report says why.
+func (s *session) signIn(ctx context.Context, client *invoke.Client) {
+	ctx, cancel := context.WithCancel(ctx)
+	var asked sync.WaitGroup
+	asked.Go(func() {
+		select {
+		case <-s.stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	err := client.SignIn(ctx, s.plan)
+	stopped := ctx.Err() != nil
+	cancel()
+	asked.Wait()
+	if err != nil && !stopped {
+		s.endFor("there are no credentials: "+err.Error(), err, true)
+	}
+}
+
+// refused ends the run when there is no way to credentials any more.
+func (s *session) refused(e *auth.Error) {
+	s.endFor("there are no credentials any more: "+e.Error(), e, true)
+}
+
+// endFor stops the run gently, and remembers why.
+func (s *session) endFor(why string, err error, fatal bool) {
+	s.early.set(why, err, fatal)
+	s.end()
 }
 
 // end stops the run gently.
@@ -215,12 +279,23 @@ func (s *session) document(ctx context.Context, fired error) (*record.Document, 
 	d.Tool, d.Machine, d.Health = s.p.tool(), s.health.Machine, &s.health
 	evidence := check.Gather(totals.Tally(), s.health, totals)
 	evidence.NoFiles, evidence.NoPorts = ranOut(d.Errors)
+	why, _, fatal := s.early.get()
+	switch {
+	case fired != nil:
+		d.Ended = fired.Error()
+	case s.interrupted(ctx):
+		d.Ended = "somebody asked it to stop"
+	default:
+		d.Ended = why
+	}
+	d.Ended, d.Notes = s.c.Mask(d.Ended), notes(s.plan)
 	verdict := check.Judge(evidence)
 	d.Validity = verdict.Validity()
 	d.Thresholds = verdict.Void(s.watcher.Results(totals))
 	d.ExitCode = check.Ending{
 		CouldNotRun:     err != nil || fired != nil,
 		Interrupted:     s.interrupted(ctx),
+		Stopped:         fatal,
 		Invalid:         verdict.Level == check.Invalid,
 		ThresholdFailed: failed(d.Thresholds),
 	}.ExitCode()
