@@ -254,7 +254,7 @@ func loaded(t *testing.T, p *Project, name string) (*Compiled, []string) {
 func TestProjectScenario(t *testing.T) {
 	p, err := ReadProject(folder("cloudbaserc.json", `{"envId":"my-env-1","region":"ap-guangzhou","functions":[
 		{"name":"hello","timeout":60,"memorySize":256,"runtime":"Nodejs18.15","params":{"who":"${NAME}","e":"$${","token":"{{env.TOKEN}}"}},
-		{"name":"site","type":"HTTP","memorySize":256},{"name":"x"},{"name":"socket","type":"HTTP","protocolType":"WS"},{"name":"listed","params":[1]},{"name":"keyed","params":{"x":[{"${X}":1}]}},{"name":"long-keyed","params":{"` + strings.Repeat("long", 300) + `":1}},
+		{"name":"site","type":"HTTP","memorySize":256},{"name":"x"},{"name":"socket","type":"HTTP","protocolType":"WS"},{"name":"listed","params":[1]},{"name":"keyed","params":{"x":[{"${X}":1}]}},{"name":"long-keyed","params":{"`+strings.Repeat("long", 300)+`":1}},
 		{"name":"count","memorySize":256,"timeout":3}]}`, ".env", "TOKEN=t-1"), nil)
 	if err != nil {
 		t.Fatal(err)
