@@ -189,6 +189,7 @@ func TestRebuildRefusesWhatIsNotOurs(t *testing.T) {
 		{"no such group", head + `{"groups":[{"i":2}]}` + "\n", "", "line 2: group 2"},
 		{"no such outcome", head + `{"series":[{"i":0,"outcomes":{"fine":1}}]}` + "\n", "", `no outcome is named "fine"`},
 		{"no such error", head + `{"errors":[{"id":0,"count":1}]}` + "\n", "", "error 0: only 0 are known"},
+		{"no such basis", head + `{"series":[{"i":0,"bill":[{"basis":"guess","count":1}]}]}` + "\n", "", `series 0: billed time is not known by "guess"`},
 		{"a status that is none", head + `{"series":[{"i":0,"statuses":{"teapot":1}}]}` + "\n", "", `"teapot" is not an HTTP status`},
 		{"a line that is broken within", head + "{\n{}\n", "", "line 2"},
 		{"a log of something else", head, "Tag=A,0.1,1.0,2.7,HISTFAAA\n", `series.hlog: line 1: tag "A"`},
@@ -214,6 +215,9 @@ func FuzzRebuild(f *testing.F) {
 	head := string(appendJSON(nil, newHeader(plan, time.Unix(1, 0))))
 	f.Add(head+`{"series":[{"i":0,"outcomes":{"ok":2},"statuses":{"200":2}}],"over_range":[{"tag":"`+sh.tag(3, false)+`","count":1}]}`+"\n",
 		string(e.appendHlog(hlogHead(time.Unix(1, 0)), sh, s, false, 0, time.Second)))
+	f.Add(strings.Replace(head, `"series":[`, `"cost":{"price_gb_s":1e308,"price_per_million":-1,"memory_bytes":1073741824,"budget":1},"series":[`, 1)+
+		`{"instances":{"new":3,"at_least":true},"series":[{"i":0,"outcomes":{"ok":2},"renewed":1,"server":{"cold":1,"warm":-1,"memory_max_bytes":5,"instances":{"new":2}},`+
+		`"bill":[{"basis":"billed","count":1,"time_us":9000000000000000000},{"basis":"service","maybe":true,"count":1,"time_us":1}]}]}`+"\n", "")
 	f.Fuzz(func(t *testing.T, counts, log string) {
 		totals, err := rebuild(strings.NewReader(counts), strings.NewReader(log))
 		if err != nil {
