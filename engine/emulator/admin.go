@@ -22,7 +22,7 @@ func (x *exchange) admin() {
 	}
 	var call sdkCall
 	if !decode(buf.Bytes(), &call) {
-		x.refuse(http.StatusBadRequest, codeBadParam, outcomeRejected, "the body is not a JSON object with the fields of this request")
+		x.refuse(http.StatusBadRequest, codeParam, outcomeRejected, "the body is not a JSON object with the fields of this request")
 		return
 	}
 	if !x.named(envOf(r.Host), r.URL.Query().Get("env"), call.EnvName) {
@@ -33,7 +33,7 @@ func (x *exchange) admin() {
 		return
 	}
 	if call.Action != actionInvoke {
-		x.refuse(http.StatusBadRequest, codeBadParam, outcomeRejected, "the action "+call.Action+" does not exist here")
+		x.refuse(http.StatusBadRequest, codeParam, outcomeRejected, "the action "+call.Action+" does not exist here")
 		return
 	}
 	x.sdkInvoke(&call)
@@ -42,7 +42,7 @@ func (x *exchange) admin() {
 // sdkInvoke invokes what a call names.
 func (x *exchange) sdkInvoke(call *sdkCall) {
 	if call.Function == "" {
-		x.refuse(http.StatusBadRequest, codeBadParam, outcomeRejected, "function_name is missing")
+		x.refuse(http.StatusBadRequest, codeParam, outcomeRejected, "function_name is missing")
 		return
 	}
 	if x.find(call.Function, call.Qualifier) {

@@ -66,7 +66,7 @@ func (f cloudForm) failure(x *exchange, e end, message string) answer {
 	}
 	text, _ := json.Marshal(ret) // numbers and texts always can be
 	e.cause, e.status = strconv.Itoa(ret.StatusCode), http.StatusOK
-	return f.result(x, e, invoked, string(text), ret.ErrorMessage)
+	return f.result(x, e, invoked, string(text), message)
 }
 
 // cloudErrors returns the code of an Error for each code of the gateway.
@@ -112,13 +112,13 @@ func (f cloudForm) result(x *exchange, e end, invoked int, returned, problem str
 	}
 	ms := math.Round(float64(x.work)/float64(time.Microsecond)) / 1e3
 	res := struct {
-		InvokeResult                       int
-		RetMsg, ErrMsg                     string
-		Duration                           float64
-		MemUsage, BillDuration             int64
-		FunctionRequestId, FunctionVersion string `json:",omitempty"`
-		Log                                string
-	}{InvokeResult: invoked, RetMsg: returned, Duration: ms, MemUsage: used, BillDuration: int64(math.Ceil(ms)), FunctionRequestId: x.runID}
+		InvokeResult           int
+		RetMsg, ErrMsg         string
+		Duration               float64
+		MemUsage, BillDuration int64
+		FunctionRequestID      string `json:"FunctionRequestId"`
+		Log                    string
+	}{InvokeResult: invoked, RetMsg: returned, Duration: ms, MemUsage: used, BillDuration: int64(math.Ceil(ms)), FunctionRequestID: x.runID}
 	if invoked != 0 {
 		res.ErrMsg = problem
 	}
@@ -159,7 +159,7 @@ func (x *exchange) log(problem string, ms float64, memory, used int64) string {
 type cloudCall struct {
 	FunctionName, Namespace, Qualifier, ClientContext string // Invoke
 	LogType, InvocationType                           string
-	EnvId                                             string // DescribeEnvs, DescribeEnvInfo
+	EnvID                                             string `json:"EnvId"` // DescribeEnvs, DescribeEnvInfo
 }
 
 // controlPlane serves POST / with an X-TC-Action (PROTOCOL.md 7.3): Invoke, and
@@ -206,7 +206,7 @@ func (x *exchange) controlPlane() {
 		return
 	}
 	if service == "tcb" {
-		x.describeEnvs(call.EnvId, h.Get("X-TC-Action") == "DescribeEnvInfo")
+		x.describeEnvs(call.EnvID, h.Get("X-TC-Action") == "DescribeEnvInfo")
 		return
 	}
 	x.cloudInvoke(call)
@@ -257,16 +257,17 @@ func (x *exchange) describeEnvs(env string, one bool) {
 	}
 	type namespace struct{ Namespace, Region string }
 	type info struct {
-		EnvId, Alias, Status, Source, Region string
-		CreateTime, UpdateTime               string
-		Functions                            []namespace
-		Databases, Storages, LogServices     []struct{}
+		EnvID                            string `json:"EnvId"`
+		Alias, Status, Source, Region    string
+		CreateTime, UpdateTime           string
+		Functions                        []namespace
+		Databases, Storages, LogServices []struct{}
 	}
 	var list []info
 	region := x.r.Header.Get("X-TC-Region")
 	if env = cmp.Or(env, x.s.env); env != "" {
 		since := x.s.start.UTC().Format(time.DateTime)
-		list = append(list, info{EnvId: env, Alias: env, Status: "NORMAL", Source: "qcloud", Region: region, CreateTime: since, UpdateTime: since,
+		list = append(list, info{EnvID: env, Alias: env, Status: "NORMAL", Source: "qcloud", Region: region, CreateTime: since, UpdateTime: since,
 			Functions: []namespace{{env, region}}, Databases: []struct{}{}, Storages: []struct{}{}, LogServices: []struct{}{}})
 	}
 	response := map[string]any{"RequestId": x.id}

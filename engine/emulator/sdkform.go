@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"strconv"
 )
 
 // An sdkForm words answers as /admin and /web do: HTTP 200 whatever happened,
@@ -58,13 +59,12 @@ type sdkCall struct {
 	Password     string `json:"password"`
 }
 
-// Codes that only the SDKs' ways answer with (PROTOCOL.md 1.5), and what they
-// say of a request that is called wrong, for which no code is documented.
+// Codes that only the SDKs' ways answer with (PROTOCOL.md 1.5). For a request
+// that is called wrong none is documented; FUNCTION_PARAM_INVALID is used.
 const (
 	codeLogin          = "CHECK_LOGIN_FAILED"
 	codeRefreshExpired = "REFRESH_TOKEN_EXPIRED"
 	codeRefreshInvalid = "INVALID_REFRESH_TOKEN"
-	codeBadParam       = "INVALID_PARAM"
 )
 
 const actionInvoke = "functions.invokeFunction"
@@ -121,7 +121,7 @@ func (x *exchange) invokeText(event string) {
 		event = "{}"
 	}
 	if int64(len(event)) > x.s.maxBody {
-		x.refuse(http.StatusRequestEntityTooLarge, codePayload, outcomeRejected, "the event is larger than the limit")
+		x.refuse(http.StatusRequestEntityTooLarge, codePayload, outcomeRejected, "the event is larger than "+strconv.FormatInt(x.s.maxBody, 10)+" bytes")
 		return
 	}
 	raw := []byte(event)

@@ -78,6 +78,9 @@ func signInErrors() map[string]signInError {
 		"rate_limited": {
 			about:   "tokens are asked for too often: 429 resource_exhausted, 8; WeChat 45011",
 			outcome: outcomeThrottle, doors: allDoors, status: 429, kind: "resource_exhausted", number: 8, text: "too many requests", weChat: 45011, weChatText: "api minute-quota reach limit, must slower, retry next minute"},
+		"daily_quota": {
+			about:   "WeChat has given out all tokens of the day: 200 with errcode 45009",
+			outcome: outcomeThrottle, doors: weChatDoor, status: 200, weChat: 45009, weChatText: "reach max api daily quota limit"},
 		"unavailable": {
 			about:   "where tokens are made is out of service: 503 unavailable, 14; WeChat -1",
 			outcome: outcomePlatform, doors: allDoors, status: 503, kind: "unavailable", number: 14, text: "service unavailable", weChat: -1, weChatText: "system error"},

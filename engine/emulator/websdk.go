@@ -33,7 +33,7 @@ func (x *exchange) webSDK() {
 	}
 	var call sdkCall
 	if !decode(buf.Bytes(), &call) {
-		x.refuse(http.StatusBadRequest, codeBadParam, outcomeRejected, "the body is not a JSON object with the fields of this request")
+		x.refuse(http.StatusBadRequest, codeParam, outcomeRejected, "the body is not a JSON object with the fields of this request")
 		return
 	}
 	if !x.named(envOf(r.Host), query.Get("env"), call.Env) {
@@ -60,7 +60,7 @@ func (x *exchange) webSDK() {
 			x.sdkInvoke(&call)
 		}
 	default:
-		x.refuse(http.StatusBadRequest, codeBadParam, outcomeRejected, "the action "+call.Action+" does not exist here")
+		x.refuse(http.StatusBadRequest, codeParam, outcomeRejected, "the action "+call.Action+" does not exist here")
 	}
 }
 
