@@ -31,9 +31,9 @@ func decode(method string, p *engine.Response, okStatus ...int) engine.Reply {
 // bare are the methods whose answers come without an envelope.
 func bare() []string { return []string{"http-api", "http-function", "web", "web-sdk"} }
 
-// TestDecodeCodes has the whole table of PROTOCOL.md 1.5.
-func TestDecodeCodes(t *testing.T) {
-	table := map[engine.Outcome][]string{
+// codeTable has the whole table of PROTOCOL.md 1.5.
+func codeTable() map[engine.Outcome][]string {
+	return map[engine.Outcome][]string{
 		engine.FunctionError: {"FUNCTION_INVOCATION_FAILED", "FUNCTION_MEMORY_LIMIT_EXCEEDED", "FUNCTIONS_MEMORY_LIMIT_EXCEEDED",
 			"FUNCTIONS_EXECUTE_FAIL", "FUNCTIONS_STATUS_ABNORMITY", "FUNCTION_STATUS_ABNORMAL"},
 		engine.FunctionTimeout: {"FUNCTION_TIME_LIMIT_EXCEEDED", "FUNCTIONS_TIME_LIMIT_EXCEEDED"},
@@ -45,7 +45,11 @@ func TestDecodeCodes(t *testing.T) {
 			"INVALID_ENV", "INVALID_ENV_STATUS", "ENV_ABNORMAL", "SERVICE_CHARGE_OVERDUE", "INVALID_HOST", "INVALID_PATH",
 			"HTTPSERVICE_NONACTIVATED", "DEFAULT_DOMAIN_EXPIRED", "INVALID_REQUEST_SOURCE"},
 	}
-	for want, codes := range table {
+}
+
+// TestDecodeCodes holds that a code counts before the status.
+func TestDecodeCodes(t *testing.T) {
+	for want, codes := range codeTable() {
 		for _, code := range codes {
 			for method := range Methods() {
 				for _, status := range []int{400, 403, 404, 429, 500, 502, 504} { // the code comes first

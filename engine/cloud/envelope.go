@@ -14,10 +14,10 @@ import (
 // vendor's libraries it keeps body and request id of replies that are not 200.
 func readEnvelope(i *engine.Invocation, from *engine.Response, to *engine.Reply) {
 	start(from, to)
-	if slices.Contains(i.Step.Target.OKStatus, from.Status) {
-		return
-	}
 	if !good(from.Status) {
+		if slices.Contains(i.Step.Target.OKStatus, from.Status) {
+			return
+		}
 		fail(from, parseFailure(from.Body), false, to)
 		return
 	}

@@ -43,6 +43,9 @@ func (m miniProgram) Encode(i *engine.Invocation, g auth.Grant, _ time.Time, to 
 	if err := errors.Join(checkFunction(i, "mini-program"), checkEnv(t)); err != nil {
 		return err
 	}
+	if t.Env == "" {
+		return errors.New("target.env: is empty; WeChat wants the id of the environment, whatever the endpoint")
+	}
 	if t.Qualifier != "" {
 		return fmt.Errorf("target.qualifier: %q cannot be asked for by the method mini-program, which WeChat gives no versions; "+
 			"leave it empty, or use another method", t.Qualifier)
