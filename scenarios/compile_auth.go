@@ -55,7 +55,7 @@ type proof struct {
 // source makes the source, new each time.
 func (p proof) source() auth.Source {
 	switch p.way {
-	case nobody:
+	case nobody, "":
 		return nil
 	case byKeys:
 		return auth.Fixed{G: auth.Grant{Keys: p.keys}}
@@ -105,10 +105,10 @@ func takesNobody(method string) bool {
 // signs reports whether a method signs its requests where it may choose.
 func signs(method string) bool { return method == "node-sdk" || method == "control-plane" }
 
-// source makes the source of grants for a target, or takes the one that was
-// made for the same before. What is wrong with the section for this method is
-// reported at the step's own words, if it has any.
-func (c *compiler) source(own *Auth, path string, t *engine.Target) auth.Source {
+// proofFor says what a target's grants are made of: by the step's or the
+// target's own section, else by what is there without. What is wrong with the
+// section for this method is reported at the step's own words, if it has any.
+func (c *compiler) proofFor(own *Auth, path string, t *engine.Target) proof {
 	section, at := c.scenario.Target.Auth, "target.auth"
 	if own != nil {
 		section, at = own, join(path, "auth")
@@ -117,16 +117,16 @@ func (c *compiler) source(own *Auth, path string, t *engine.Target) auth.Source 
 	switch {
 	case section != nil:
 	case t.Endpoint == EmulatorEndpoint:
-		return c.made(emulatorsOwn(t.Method.Name()))
+		return emulatorsOwn(t.Method.Name())
 	case vendors:
 		section = c.ambient(t.Method.Name())
 	}
 	if section == nil {
-		return nil
+		return proof{}
 	}
 	p, ok := c.proof(section, at)
 	if !ok || !c.fits(p.way, t, path) {
-		return nil
+		return proof{}
 	}
 	if p.way.makesTokens() {
 		p.base = c.tokenBase(section, p.way, t)
@@ -136,22 +136,17 @@ func (c *compiler) source(own *Auth, path string, t *engine.Target) auth.Source 
 	}
 	if t.Env == "" && t.Endpoint != "" && (p.way.ofUser() || p.base == "https://"+cloud.GatewayHost("", t.Region)) {
 		c.fail(at, "set target.env (or --env) to the environment's id", "tokens are made for an environment, and none is named")
-		return nil
+		return proof{}
 	}
-	return c.made(p)
+	return p
 }
 
-// made returns the source of a proof: the same for the same.
-func (c *compiler) made(p proof) auth.Source {
-	s, ok := c.sources[p]
-	if !ok {
-		s = p.source()
-		c.sources[p] = s
-		if s != nil {
-			c.out.proofs[s] = p
-		}
+// sourceOf returns the source of a proof: the same for the same.
+func (c *compiler) sourceOf(p proof) auth.Source {
+	if _, ok := c.sources[p]; !ok {
+		c.sources[p] = p.source()
 	}
-	return s
+	return c.sources[p]
 }
 
 // emulatorsOwn is what an emulator takes where the scenario says nothing: the

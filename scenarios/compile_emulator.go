@@ -26,6 +26,9 @@ func (c *compiler) compileEmulator() {
 		cfg.Functions[name] = c.function(e.Functions[name], join("target.emulator.functions", name))
 	}
 	c.out.Emulator, c.out.EmulatorTLS = &cfg, e.TLS
+	if names := signInErrors(); e.SignInError != "" && !slices.Contains(names, e.SignInError) {
+		c.fail("target.emulator.sign_in_error", didYouMean(e.SignInError, names, "error"), "%s is not an error of signing in", quote(e.SignInError))
+	}
 	srv, err := emulator.New(cfg)
 	if err != nil {
 		c.emulatorError(err)
@@ -34,6 +37,14 @@ func (c *compiler) compileEmulator() {
 	if err := srv.Close(); err != nil {
 		c.fail("target.emulator", "try again", "%v", err)
 	}
+}
+
+// signInErrors are the ways in which an emulator can refuse a token.
+func signInErrors() (names []string) {
+	for _, k := range emulator.SignInErrors() {
+		names = append(names, k.Name)
+	}
+	return names
 }
 
 func (c *compiler) emulatorError(err error) {

@@ -267,7 +267,7 @@ func (c *compiler) try(t trial) {
 		return out, nil
 	}
 	grant := auth.Grant{}
-	switch c.out.proofs[in.Target.Auth].way {
+	switch c.out.proofs[in.Target].way {
 	case byKeys:
 		grant.Keys = auth.Keys{ID: auth.NewSecret("trial"), Key: auth.NewSecret("trial")}
 	case nobody, "":

@@ -139,7 +139,7 @@ type targetKey struct {
 	method                           engine.Method
 	env, region, endpoint, qualifier string
 	timeout                          time.Duration
-	auth                             auth.Source
+	proof                            proof
 }
 
 // targetOf makes the target of an invocation or an arm. Equal ones are one.
@@ -166,10 +166,11 @@ func (c *compiler) targetOf(ch change, path string) *engine.Target {
 	if t.Method = c.method(at, name); t.Method == nil {
 		return t
 	}
-	t.Auth = c.source(ch.auth, path, t)
-	key := targetKey{t.Method, t.Env, t.Region, t.Endpoint, t.Qualifier, t.Timeout, t.Auth}
+	p := c.proofFor(ch.auth, path, t)
+	t.Auth = c.sourceOf(p)
+	key := targetKey{t.Method, t.Env, t.Region, t.Endpoint, t.Qualifier, t.Timeout, p}
 	if c.targets[key] == nil {
-		c.targets[key] = t
+		c.targets[key], c.out.proofs[t] = t, p
 	}
 	return c.targets[key]
 }

@@ -45,6 +45,9 @@ func (c *Compiled) explainCost(p *printer, f forecast) {
 		high := n * (each + perSecond*longest.Seconds())
 		p.line("", "together %s%s at 1 ms each, %s at %s, the longest timeout", word, money(low), money(high), shortDuration(longest))
 	}
+	if f.warmup > 0 && least > 0 {
+		p.line("", "what is fired in the warm-up is in it")
+	}
 	if retries(c.Plan) && least == most {
 		p.line("", "retries come on top of that")
 	}

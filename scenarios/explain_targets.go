@@ -85,7 +85,7 @@ func (c *Compiled) who(t *engine.Target) string {
 	if t.Auth == nil {
 		return "no credentials"
 	}
-	p := c.proofs[t.Auth]
+	p := c.proofs[t]
 	if c.Emulator != nil && p == emulatorsOwn(t.Method.Name()) {
 		return ""
 	}
@@ -133,7 +133,7 @@ func (c *Compiled) explainOrigins(p *printer) {
 	}
 	var said []string
 	for _, s := range c.sends {
-		proof := c.proofs[s.invoke.Target.Auth]
+		proof := c.proofs[s.invoke.Target]
 		if proof.base == "" {
 			continue
 		}

@@ -15,7 +15,7 @@ func explained(t *testing.T, file string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := Load(file, src, Options{Env: environ(map[string]string{"TOKEN": "tk-verysecret", "CLOUDBASE_APIKEY": "sk-verysecret"})})
+	c, err := Load(file, src, Options{Env: environ(map[string]string{"TOKEN": "tk-verysecret", "NAME": "id-verysecret", "CLOUDBASE_APIKEY": "sk-verysecret"})})
 	if err != nil {
 		t.Fatal(told(err))
 	}
@@ -86,7 +86,7 @@ func TestStarter(t *testing.T) {
 // scenario.
 func TestResolvedLoadsAgain(t *testing.T) {
 	files, _ := filepath.Glob("../examples/*.yaml")
-	env := environ(map[string]string{"TOKEN": "tk-verysecret", "CLOUDBASE_APIKEY": "sk-verysecret"})
+	env := environ(map[string]string{"TOKEN": "tk-verysecret", "NAME": "id-verysecret", "CLOUDBASE_APIKEY": "sk-verysecret"})
 	for _, f := range append(files, "testdata/full.yaml") {
 		src, err := os.ReadFile(f)
 		if err != nil {

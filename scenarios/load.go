@@ -74,8 +74,8 @@ type Compiled struct {
 
 	mask   *strings.Replacer // what Secrets look like
 	nodes  map[string]*node
-	proofs map[auth.Source]proof // what the plan's sources are made of
-	sends  []sending             // what Explain says of invocations
+	proofs map[*engine.Target]proof // what the sources of the plan's targets are made of
+	sends  []sending                // what Explain says of invocations
 }
 
 // Client says how the plan's requests are sent.
@@ -136,7 +136,7 @@ func load(root *node, r *report, o Options) (*Compiled, error) {
 	d.into(reflect.ValueOf(s).Elem(), root, "", rules{})
 	c := &compiler{
 		report: r, nodes: d.nodes, scenario: s, opts: o, lookup: o.Env,
-		out: &Compiled{Scenario: s, nodes: d.nodes, proofs: map[auth.Source]proof{}},
+		out: &Compiled{Scenario: s, nodes: d.nodes, proofs: map[*engine.Target]proof{}},
 	}
 	c.compile()
 	if err := r.close(); err != nil {

@@ -1,7 +1,6 @@
 package scenarios
 
 import (
-	"maps"
 	"slices"
 
 	"volley/engine"
@@ -20,10 +19,7 @@ func (c *Compiled) Moved(endpoint string) *Compiled {
 		return c
 	}
 	to := *c
-	m := mover{
-		endpoint: endpoint, proofs: maps.Clone(c.proofs),
-		targets: map[*engine.Target]*engine.Target{}, sources: map[auth.Source]auth.Source{},
-	}
+	m := mover{endpoint: endpoint, proofs: c.proofs, targets: map[*engine.Target]*engine.Target{}, sources: map[proof]auth.Source{}}
 	plan := *c.Plan
 	plan.Steps = m.steps(plan.Steps)
 	to.Plan = &plan
@@ -35,7 +31,6 @@ func (c *Compiled) Moved(endpoint string) *Compiled {
 		}
 		to.Compare = &compare
 	}
-	to.proofs = m.proofs
 	return &to
 }
 
@@ -43,9 +38,9 @@ func (c *Compiled) Moved(endpoint string) *Compiled {
 // What was shared stays shared.
 type mover struct {
 	endpoint string
+	proofs   map[*engine.Target]proof
 	targets  map[*engine.Target]*engine.Target
-	sources  map[auth.Source]auth.Source
-	proofs   map[auth.Source]proof
+	sources  map[proof]auth.Source
 }
 
 func (m mover) steps(from []engine.Step) []engine.Step {
@@ -77,23 +72,20 @@ func (m mover) target(t *engine.Target) *engine.Target {
 		if to.Endpoint == EmulatorEndpoint {
 			to.Endpoint = m.endpoint
 		}
-		to.Auth = m.source(to.Auth)
+		if p := m.proofs[t]; p.base == EmulatorEndpoint {
+			to.Auth = m.source(p)
+		}
 		m.targets[t] = &to
 	}
 	return m.targets[t]
 }
 
-// source is the same source, or one whose tokens are made at the emulator's
-// address.
-func (m mover) source(s auth.Source) auth.Source {
-	p, known := m.proofs[s]
-	if !known || p.base != EmulatorEndpoint {
-		return s
+// source makes a source whose tokens are made at the emulator's address.
+func (m mover) source(p proof) auth.Source {
+	if m.sources[p] == nil {
+		to := p
+		to.base = m.endpoint
+		m.sources[p] = to.source()
 	}
-	if m.sources[s] == nil {
-		p.base = m.endpoint
-		m.sources[s] = p.source()
-		m.proofs[m.sources[s]] = p
-	}
-	return m.sources[s]
+	return m.sources[p]
 }

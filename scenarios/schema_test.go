@@ -167,13 +167,6 @@ func errorNames(share any) map[string]any {
 	return out
 }
 
-func signInErrors() (names []any) {
-	for _, k := range emulator.SignInErrors() {
-		names = append(names, k.Name)
-	}
-	return names
-}
-
 // orVariable lets a variable stand where a number, a truth value or a word of
 // a list is wanted.
 func orVariable(v any) {
