@@ -62,7 +62,7 @@ func mask(text string, secrets []string) string {
 // forms returns a secret in all the encodings in which it may come back.
 func forms(secret string) []string {
 	raw := []byte(secret)
-	quoted, _ := json.Marshal(secret) //nolint:errcheck // a string has no error
+	quoted, _ := json.Marshal(secret) // a string has no error
 	goQuoted := strconv.Quote(secret)
 	return []string{
 		secret, url.QueryEscape(secret), url.PathEscape(secret), string(quoted[1 : len(quoted)-1]), goQuoted[1 : len(goQuoted)-1], hex.EncodeToString(raw),

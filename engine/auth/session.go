@@ -209,8 +209,8 @@ func (s *Session) settle(ctx context.Context, r result) {
 
 	now := time.Now()
 	switch {
-	case s.held.validAt(now) && (r.no != nil || r.bearer == s.held.bearer):
-		// Nothing new, and no harm yet: once more before it ends.
+	case r.no != nil && s.held.validAt(now):
+		// No harm yet: once more before it ends.
 		s.due = now.Add(max(time.Second, s.held.end().Sub(now)/4))
 	case r.no == nil:
 		s.held = r.token

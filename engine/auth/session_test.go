@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -455,6 +456,19 @@ func TestEndpointThatFailsIsAskedThreeTimes(t *testing.T) {
 	}
 }
 
+// What net/http says of a request quotes its URL, which may have a secret in it.
+func TestNoReplyIsSaidWithoutTheURL(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &endpoint{say: func(_ int, q *auth.Ask) (*auth.Answer, error) {
+			return nil, fmt.Errorf("send: %w", &url.Error{Op: "Post", URL: q.URL, Err: errors.New("connection refused")})
+		}}
+		err := refusal(t, auth.Anonymous(base, env, ""), e)
+		if want := "sign in anonymously at e-1.api.tcloudbasegateway.com: no reply: connection refused (3 tries)"; err.What != want {
+			t.Errorf("%q, want %q", err.What, want)
+		}
+	})
+}
+
 func TestCallerWhoseContextEndsStopsWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{life: 7200, takes: 5 * time.Second}
@@ -538,6 +552,11 @@ func TestGrantWithoutAWayToAsk(t *testing.T) {
 		time.Sleep(90 * time.Second)
 		if g, err := s.Grant(t.Context(), nil); err != nil || g.Bearer.Reveal() != "access-1" {
 			t.Errorf("a token that is still good is not given: %v", err)
+		}
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		if g, err := s.Grant(ended, e.ask); err != nil || g.Bearer.Reveal() != "access-1" || e.count() != 1 {
+			t.Errorf("who has no time left asks for a new token: %v after %d asks", err, e.count())
 		}
 	})
 }
