@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"volley/engine"
+	"volley/engine/auth"
 	"volley/engine/check"
 	"volley/engine/invoke"
 	"volley/scenarios"
@@ -44,11 +46,19 @@ func (p *Process) Invoke(ctx context.Context, c *scenarios.Compiled, s Source) e
 	if err != nil {
 		return err
 	}
+	mask := masking(c, c.Plan)
+	for _, text := range []*string{&r.Reply.Message, &r.Reply.Code, &r.Reply.RequestID} {
+		*text = mask(*text)
+	}
 	p.tellReply(r)
-	if _, err := p.Out.Write(r.Reply.Body); err != nil {
+	body := mask(string(r.Reply.Body))
+	if body != string(r.Reply.Body) {
+		p.note("the reply has credentials of the scenario in it; they are shown as %s", auth.Mask)
+	}
+	if _, err := io.WriteString(p.Out, body); err != nil {
 		return err
 	}
-	if n := len(r.Reply.Body); n > 0 && p.Colour && r.Reply.Body[n-1] != '\n' {
+	if p.Colour && body != "" && !strings.HasSuffix(body, "\n") {
 		// On a terminal the prompt shall not follow the reply.
 		if _, err := fmt.Fprintln(p.Out); err != nil {
 			return err

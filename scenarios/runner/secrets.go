@@ -46,7 +46,7 @@ func notes(plan *engine.Plan) []string {
 	var all []string
 	for _, t := range plan.Targets() {
 		for _, note := range noted(t.Method) {
-			if note = t.Method.Name() + ": " + note; !slices.Contains(all, note) {
+			if !slices.Contains(all, note) {
 				all = append(all, note)
 			}
 		}
