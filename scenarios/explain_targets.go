@@ -44,11 +44,11 @@ func (c *Compiled) explainTargets(p *printer) {
 			text += ", " + at
 		}
 		sends := c.payload(s.step)
-		if key := text + "\n" + sends; said[key] {
+		key := text + "\n" + sends
+		if said[key] {
 			continue
-		} else {
-			said[key] = true
 		}
+		said[key] = true
 		p.line(label, "%s", text)
 		label = ""
 		if sends != "" {
@@ -183,13 +183,13 @@ func (c *Compiled) payload(st *Step) string {
 		if verb == "" {
 			verb = "GET"
 		}
+		var query []string
+		for _, q := range h.Query {
+			query = append(query, q.Name+"="+string(q.Value))
+		}
 		text := verb + " " + string(h.Path)
-		for i, q := range h.Query {
-			sep := "&"
-			if i == 0 {
-				sep = "?"
-			}
-			text += sep + q.Name + "=" + string(q.Value)
+		if len(query) > 0 {
+			text += "?" + strings.Join(query, "&")
 		}
 		parts = append(parts, text)
 	}

@@ -21,8 +21,10 @@ func NewMask(secrets []auth.Secret) *strings.Replacer {
 		if len(v) < leastMasked {
 			continue
 		}
-		quoted, _ := json.Marshal(v) //nolint:errcheck // a text has no error
-		forms = append(forms, v, url.QueryEscape(v), url.PathEscape(v), string(quoted[1:len(quoted)-1]))
+		forms = append(forms, v, url.QueryEscape(v), url.PathEscape(v))
+		if quoted, err := json.Marshal(v); err == nil {
+			forms = append(forms, string(quoted[1:len(quoted)-1]))
+		}
 		for _, e := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
 			forms = append(forms, e.EncodeToString([]byte(v)))
 		}

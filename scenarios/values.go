@@ -122,9 +122,11 @@ type (
 	AdaptiveInt int
 )
 
-// The major versions of the vendor's libraries, as texts or as numbers.
+// A major version of one of the vendor's libraries, as a text or as a number.
 type (
-	WebSDKVersion  string
+	// WebSDKVersion is 3, 2 or 1.
+	WebSDKVersion string
+	// NodeSDKVersion is 3 or 2.
 	NodeSDKVersion string
 )
 
