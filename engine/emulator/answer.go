@@ -269,7 +269,8 @@ func (x *exchange) head(a answer) {
 		return
 	}
 	l := &x.s.labels
-	vals := [4]string{x.id, a.upstream, "", x.runID}
+	x.values = [4]string{x.id, a.upstream, "", x.runID}
+	vals := &x.values
 	h["Server"] = l.server
 	h["X-Request-Id"] = vals[0:1:1]
 	h["X-Cloudbase-Request-Id"] = vals[0:1:1]

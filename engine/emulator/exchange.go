@@ -30,6 +30,8 @@ type exchange struct {
 	raw   []byte // the body, once it was taken
 	taken bool
 
+	values [4]string // of the answer's headers, which are slices of it
+
 	instance uint64
 	cold     bool
 	spent    time.Duration // in the function, and on the way there and back
