@@ -57,8 +57,8 @@ func milliseconds(v any) (time.Duration, bool) {
 	return time.Duration(math.Round(f * float64(time.Millisecond))), true
 }
 
-// number reads a number, or text that is one in decimal digits: finite, and 0
-// or more.
+// number reads a number, or text that is one in decimal digits: 0 or more.
+// Callers have an upper bound, so that none is endless.
 func number(v any) (float64, bool) {
 	var f float64
 	switch v := v.(type) {
@@ -85,7 +85,7 @@ func number(v any) (float64, bool) {
 	default:
 		return 0, false
 	}
-	return f, f >= 0 && !math.IsInf(f, 0)
+	return f, f >= 0
 }
 
 // truth reads a boolean, "true" or "false", 1 or 0.

@@ -44,7 +44,7 @@ func TestProbe(t *testing.T) {
 		{"an error is nothing found", engine.ServerProbe{DurationMS: fails, BilledMS: fails, MemoryBytes: fails, Cold: fails, Instance: fails}, method, method},
 		{"nor is a wrong type", engine.ServerProbe{DurationMS: says(true), BilledMS: says([]any{1}), MemoryBytes: says(map[string]any{}), Cold: says("maybe"), Instance: says(17)}, method, method},
 		{"below nothing", engine.ServerProbe{DurationMS: says(-1), BilledMS: says("-1"), MemoryBytes: says(int64(-5)), Cold: says(-1), Instance: says("")}, method, method},
-		{"no number", engine.ServerProbe{DurationMS: says(math.NaN()), BilledMS: says("NaN"), MemoryBytes: says("0x10"), Cold: says(0.5)}, method, method},
+		{"no number", engine.ServerProbe{DurationMS: says(math.NaN()), BilledMS: says("NaN"), MemoryBytes: says("0x1p4"), Cold: says(0.5)}, method, method},
 		{"endless", engine.ServerProbe{DurationMS: says(math.Inf(1)), BilledMS: says("Inf"), MemoryBytes: says("1e999"), Cold: says(2)}, method, method},
 		{"an hour and 1 TiB", engine.ServerProbe{DurationMS: says(3_600_000), BilledMS: says(uint64(3_600_000)), MemoryBytes: says(float64(1 << 40))}, side{},
 			side{Timed: true, Duration: time.Hour, Billed: time.Hour, MemoryBytes: 1 << 40}},

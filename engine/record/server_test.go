@@ -153,6 +153,46 @@ func TestInstancesOfFunctions(t *testing.T) {
 	}
 }
 
+// TestServerSideOverSeconds holds what is summed up, what is the most, and what
+// is seen again, over seconds; and that of the warm-up nothing is written but
+// what it costs.
+func TestServerSideOverSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		start := time.Now()
+		r, err := Create(Options{Dir: dir, Plan: examplePlan(), Start: start, Tally: exampleTally(start)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		shard := r.Shard()
+		side := engine.ServerSide{Timed: true, Duration: ms, Billed: 2 * ms, MemoryBytes: 7, Cold: engine.Yes, Instance: "i"}
+		warm := serverResult(0, engine.OK, 3*ms, side)
+		warm.Invocation.Warmup = true
+		shard.Invocation(warm)
+		time.Sleep(1500 * ms)
+		synctest.Wait()
+		before := strings.Join(append(readLines(t, filepath.Join(dir, CountsFile)), readLines(t, filepath.Join(dir, SeriesFile))...), "")
+		if strings.Contains(before, `"server"`) || strings.Contains(before, `"instances"`) || strings.Contains(before, "time=cold") || !strings.Contains(before, `"bill"`) {
+			t.Errorf("of the warm-up is written:\n%s", before)
+		}
+		for range 3 {
+			shard.Invocation(serverResult(2, engine.OK, 3*ms, side))
+			time.Sleep(time.Second)
+		}
+		totals, err := r.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := "function 3/1000 way 3/2000 cold 3 warm 0 unknown 0 share 1.000 cold service 3/3000 cold function 3/1000 billed 6 memory 7 instances 1"
+		if got := briefly(totals.Document().Series[2].Server); got != want {
+			t.Errorf("%s\nwant\n%s", got, want)
+		}
+		if c, _ := totals.Counts("pay"); c.Cold != 3 || c.Warm != 0 || c.Total != 3 {
+			t.Errorf("Counts of a step that retries = %+v, want 3 cold ones", c)
+		}
+	})
+}
+
 func TestEntriesTellOfTheFunctionsSide(t *testing.T) {
 	full := serverResult(0, engine.FunctionError, 9*ms, engine.ServerSide{Timed: true, Duration: 0, Cold: engine.No, Instance: "i\xff", Billed: ms, MemoryBytes: 5})
 	dir, _ := recorded(t, full, invocation(0, engine.FunctionError, 0, ms))
