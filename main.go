@@ -381,9 +381,10 @@ func (c *validateCmd) Run(p *runner.Process) error {
 
 type newCmd struct {
 	Name string `arg:"" optional:"" default:"scenario" help:"Name of the scenario; it is written to NAME.yaml. - prints it."`
+	From string `placeholder:"cloudbaserc.json" help:"Invoke each function of this project with its params."`
 }
 
-func (c *newCmd) Run(p *runner.Process) error { return p.New(c.Name) }
+func (c *newCmd) Run(p *runner.Process) error { return p.New(c.Name, c.From) }
 
 type schemaCmd struct{}
 

@@ -48,9 +48,9 @@ func (f *ProjectFunction) Params() []byte {
 	return f.params.json(nil)
 }
 
-// projectPlaces are where the vendor's CLI looks, in its order, in the working
+// ProjectFiles are where the vendor's CLI looks, in its order, in the working
 // folder alone: the first that is there and not empty.
-func projectPlaces() []string {
+func ProjectFiles() []string {
 	return []string{"package.json", "cloudbaserc", "cloudbaserc.json", "cloudbaserc.yaml", "cloudbaserc.yml", "cloudbaserc.js", "cloudbase.config.js"}
 }
 
@@ -71,7 +71,7 @@ const projectDepth = 80
 // cloudbaserc.js, cannot be read: it is a Project with a note and no more. The
 // error is Errors, with every mistake.
 func ReadProject(fsys fs.FS, env func(name string) (string, bool)) (*Project, error) {
-	for _, place := range projectPlaces() {
+	for _, place := range ProjectFiles() {
 		src, err := readSmall(fsys, place)
 		switch {
 		case err != nil:

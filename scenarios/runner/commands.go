@@ -175,15 +175,40 @@ func (p *Process) Validate(s Source, plan bool) error {
 }
 
 // New writes a commented scenario to NAME.yaml, or to standard output where the
-// name is -.
-func (p *Process) New(name string) error {
+// name is -: one to start from, or one of the vendor's project file.
+func (p *Process) New(name, from string) error {
+	write := func(name string) ([]byte, error) { return scenarios.Starter(name), nil }
+	if from != "" {
+		project, err := p.project(from)
+		if err != nil {
+			return err
+		}
+		for _, note := range project.Notes {
+			p.note("%s", note)
+		}
+		write = func(name string) ([]byte, error) {
+			src, notes, err := project.Scenario(name)
+			for _, note := range notes {
+				p.note("%s", note)
+			}
+			return src, err
+		}
+	}
 	if name == "-" {
-		_, err := p.Out.Write(scenarios.Starter("scenario"))
+		src, err := write("scenario")
+		if err == nil {
+			_, err = p.Out.Write(src)
+		}
 		return err
 	}
 	path := name
 	if !strings.HasSuffix(path, ".yaml") && !strings.HasSuffix(path, ".yml") {
 		path += ".yaml"
+	}
+	base := path[strings.LastIndexByte(path, '/')+1:]
+	src, err := write(strings.TrimSuffix(strings.TrimSuffix(base, ".yaml"), ".yml"))
+	if err != nil {
+		return err
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, fs.ErrExist) {
@@ -192,12 +217,15 @@ func (p *Process) New(name string) error {
 	if err != nil {
 		return err
 	}
-	base := path[strings.LastIndexByte(path, '/')+1:]
-	_, err = f.Write(scenarios.Starter(strings.TrimSuffix(strings.TrimSuffix(base, ".yaml"), ".yml")))
+	_, err = f.Write(src)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	p.note("it runs as it stands: volley run %s", path)
+	if from == "" {
+		p.note("it runs as it stands: volley run %s", path)
+	} else {
+		p.note("look at what it would fire: volley validate --plan %s", path)
+	}
 	_, err = fmt.Fprintln(p.Out, path)
 	return err
 }

@@ -41,6 +41,7 @@ func (p *Process) Load(s Source) (*scenarios.Compiled, error) {
 		return nil, ExitError{check.Ending{WrongCommandLine: true}.ExitCode(), err}
 	}
 	o := scenarios.Options{Env: env, Set: s.Set, Flags: s.Flags, Stdin: p.In, Seed: rand.Uint64() >> 11, NoLoad: s.NoLoad, NoSteps: s.NoSteps}
+	broken := p.surroundings(&o)
 	var c *scenarios.Compiled
 	if s.File == "" {
 		c, err = scenarios.FromFlags(o)
@@ -52,8 +53,9 @@ func (p *Process) Load(s Source) (*scenarios.Compiled, error) {
 		c, err = scenarios.Load(s.File, src, o)
 	}
 	if err != nil {
-		return nil, ExitError{check.Ending{WrongScenario: true}.ExitCode(), err}
+		return nil, ExitError{check.Ending{WrongScenario: true}.ExitCode(), errors.Join(err, broken)}
 	}
+	p.tellSurroundings(c)
 	return c, nil
 }
 
