@@ -186,6 +186,10 @@ func plain(from *engine.Response) string {
 	if from.Status == 443 && len(from.Body) == 0 {
 		return "nothing listens on the function's port"
 	}
+	if to := from.Get("Location"); to != "" && from.Status >= 300 && from.Status <= 399 {
+		to, _, _ = strings.Cut(to, "?") // where a token may stand
+		return clean("it redirects to "+to, engine.MaxMessage)
+	}
 	text := from.Body[:min(len(from.Body), engine.MaxMessage)]
 	return clean(strings.Join(strings.Fields(string(text)), " "), engine.MaxMessage)
 }

@@ -117,6 +117,7 @@ func TestDecode(t *testing.T) {
 		{"a field of the wrong type hides nothing", all, answer(500, `{"code":"SYS_ERR","message":["m"],"requestId":7}`), engine.PlatformError, "SYS_ERR", `{"code"`},
 		{"a page of a proxy is quoted", all, answer(502, "<html>\n<title>502  Bad Gateway</title>\n</html>"), engine.PlatformError, "", "<html> <title>502 Bad Gateway</title> </html>"},
 		{"the function layer's status counts where the gateway hides it", all, answer(500, "", up("433")), engine.FunctionTimeout, "", ""},
+		{"a redirect, without its query", all, answer(302, "<a>", "Location: https://h/p?access_token=hush"), engine.Rejected, "", "it redirects to https://h/p"},
 		{"not listening", all, answer(443, "", up("443")), engine.Rejected, "", "nothing listens on the function's port"},
 		{"an answer that is too large", all, answer(407, "", up("407")), engine.FunctionError, "", ""},
 		{"a 500 of which the function knows nothing", all, answer(500, "oops", up("-")), engine.PlatformError, "", "oops"},

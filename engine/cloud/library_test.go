@@ -18,7 +18,7 @@ func fakeKeys(session string) auth.Grant {
 		Key: auth.NewSecret("FAKEKEYfakekeyFAKEKEYfakekey0000"), Session: auth.NewSecret(session)}}
 }
 
-var fakeNow = time.UnixMilli(1700000001123) //nolint:gochecknoglobals // a constant that Go has no form for
+var fakeNow = time.UnixMilli(1700000001123)
 
 func method(t *testing.T, name string, o Options) engine.Method {
 	t.Helper()
