@@ -86,6 +86,8 @@ func TestAdmin(t *testing.T) {
 			`{"code":"INVALID_ENV","message":"environment env-2 does not exist here","requestId":"ID"}`, "||rejected|INVALID_ENV"},
 		{"another environment in the query", "POST /admin?env=env-2&seqId=1", []string{token}, `{}`, 200,
 			`{"code":"INVALID_ENV","message":"environment env-2 does not exist here","requestId":"ID"}`, "||rejected|INVALID_ENV"},
+		{"another path", "POST http://env-1.tcb-api.tencentcloudapi.com/other?env=env-1&seqId=1", []string{token}, call(`"echo"`), 404,
+			`{"code":"INVALID_PATH","message":"no route for POST /other. For more information, please refer to https://docs.cloudbase.net/error-code/service","requestId":"ID"}`, "||rejected|INVALID_PATH"},
 		{"another environment's host", "POST http://env-2.ap-shanghai.tcb-api.tencentcloudapi.com/admin?seqId=1", []string{token}, `{}`, 200,
 			`{"code":"INVALID_ENV","message":"environment env-2 does not exist here","requestId":"ID"}`, "||rejected|INVALID_ENV"},
 	} {
@@ -164,8 +166,8 @@ func TestAdminSessionToken(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := start(t, Config{Keys: map[string]string{"AKID1": "key1"}, SessionTokens: map[string]string{"AKID1": "session-1"}, Functions: map[string]Function{"fn": {}}})
-			params := [][2]string{{"action", "functions.invokeFunction"}, {"function_name", "fn"}, {"request_data", ""}, {"retries", "2"}, {"options", `{"a":[1,"b"]}`}}
-			body := `{"action":"functions.invokeFunction","function_name":"fn","request_data":"","retries":2,"options": {"a": [1, "b"]}`
+			params := [][2]string{{"action", "functions.invokeFunction"}, {"function_name", "fn"}, {"request_data", ""}, {"retries", "2"}, {"nothing", "null"}, {"options", `{"a":[1,"b"]}`}}
+			body := `{"action":"functions.invokeFunction","function_name":"fn","request_data":"","retries":2,"nothing":null,"options": {"a": [1, "b"]}`
 			if tt.session != "" {
 				params = append(params, [2]string{"sessionToken", tt.session})
 				body += `,"sessionToken":"` + tt.session + `"`
