@@ -95,7 +95,7 @@ func TestExplainOrigins(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
 	}
-	got = words(planOf(t, "target: {env: e-1, region: ap-shanghai, auth: {api_key: \"${ONE}\"}}\nsteps: [{invoke: hello, data: {a: 1, key: \"0123456789012345678901234567890123456789${ONE}\"}}]", o))
+	got = words(planOf(t, "target: {env: e-1, region: ap-shanghai, auth: {api_key: \"${ONE}\"}}\nsteps: [{invoke: hello, data: {a: 1, key: \"0123456789012345678901234567890123${ONE}\"}}]", o))
 	if !strings.Contains(got, `sends {"a": 1, "key": "`) || strings.Contains(got, "one-v") {
 		t.Errorf("a payload with a part of a secret, or none:\n%s", got)
 	}
