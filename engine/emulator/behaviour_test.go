@@ -262,6 +262,16 @@ func TestValidate(t *testing.T) {
 		{"a version with a switch", version(Function{WebAuth: true}), "functions.hello.versions.3.web_auth"},
 		{"a qualifier of nothing", fn(Function{Versions: map[string]Function{"": {}}}), "functions.hello.versions."},
 		{"a size below nothing", Config{MaxBody: -1}, "max_body"},
+		{"all that may ask", Config{Keys: map[string]string{"id": "k"}, SessionTokens: map[string]string{"id": "t"}, Users: map[string]string{"u": "p"}, Apps: map[string]string{"a": "s"},
+			TokenLife: time.Minute, SignInError: "slow", Origins: []string{"https://app.example:8443"}, PreflightAge: time.Minute}, ""},
+		{"secrets of nothing", Config{Keys: map[string]string{"id": ""}, Users: map[string]string{"u": ""}, Apps: map[string]string{"a": " s"}}, "keys.id users.u apps.a"},
+		{"names of nothing", Config{Keys: map[string]string{"a,b": "k"}, Users: map[string]string{"": "p"}}, "keys.a,b users."},
+		{"a session token without a key", Config{SessionTokens: map[string]string{"id": "t"}}, "session_tokens.id"},
+		{"a token's life below nothing", Config{TokenLife: -1}, "token_life"},
+		{"a token's life above that of what renews it", Config{TokenLife: refreshLife + 1}, "token_life"},
+		{"an unknown sign-in error", Config{SignInError: "x"}, "sign_in_error"},
+		{"origins that no browser sends", Config{Origins: []string{"app.example", "https://app.example/", "https://app.example"}}, "origins[0] origins[1]"},
+		{"a preflight that is remembered too long", Config{PreflightAge: 25 * time.Hour}, "preflight_age"},
 		{"a token of nothing", Config{Tokens: []string{"a", ""}}, "tokens[1]"},
 	}
 	for _, tt := range tests {
