@@ -87,10 +87,8 @@ func signInvoke(i *engine.Invocation, k auth.Keys, now time.Time, to *engine.Req
 		return nil
 	}
 	s := signable(to)
-	s.Header = nil
-	if kind, ok := header(to, "Content-Type"); ok {
-		s.Header = [][2]string{{kind.Name, kind.Value}}
-	}
+	kind, _ := header(to, "Content-Type") // perhaps the scenario's
+	s.Header = [][2]string{{kind.Name, kind.Value}}
 	to.Header = append(to.Header, engine.Field{Name: "Authorization", Value: auth.SignCloudAPI(k, "scf", now, s), Secret: true})
 	return nil
 }

@@ -139,6 +139,9 @@ func TestDecode(t *testing.T) {
 				if r.Outcome != tt.want || r.Code != tt.code || !strings.Contains(r.Message, tt.message) || tt.want == engine.OK && r.Message != "" {
 					t.Errorf("outcome %v, code %q, message %q; want %v, %q, %q", r.Outcome, r.Code, r.Message, tt.want, tt.code, tt.message)
 				}
+				if strings.Contains(r.Message, "hush") {
+					t.Errorf("the message tells a secret: %q", r.Message)
+				}
 				if string(r.Body) != string(tt.from.Body) {
 					t.Errorf("body %q, want it unchanged", r.Body)
 				}
