@@ -37,6 +37,9 @@ func (tt row) check(t *testing.T, c Config) {
 		if body := ids.ReplaceAllString(text(t, res), "ID"); res.StatusCode != tt.status || body != tt.want {
 			t.Errorf("status %d, body %s\nwant %d, %s", res.StatusCode, body, tt.status, tt.want)
 		}
+		if got := res.Header.Get("X-Cloudbase-Upstream-Type"); got != "" && tt.status == 200 {
+			t.Errorf("it has a header of the gateway's: %s", got)
+		}
 		if tt.truth != "" {
 			if got, want := told(s), tt.truth+"|"+strconv.Itoa(tt.status); got != want {
 				t.Errorf("the truth says %s, want %s", got, want)

@@ -198,7 +198,10 @@ func TestWechatTokens(t *testing.T) {
 		w.expect("and both are good", w.invoke(early)+w.invoke(next), 0)
 		time.Sleep(time.Nanosecond)
 		w.expect("after its life", w.invoke(next), 42001)
-		w.expect("the gateway's token is none of WeChat's", ask(w.s, request("POST /v1/functions/echo", "{}", "Authorization: Bearer "+early)).StatusCode, 401)
+		user := posted(t, w.s, `"action":"auth.signInAnonymously"`)["refresh_token"].(string)
+		user = posted(t, w.s, `"action":"auth.fetchAccessTokenWithRefreshToken","refresh_token":"`+user+`"`)["access_token"].(string)
+		w.expect("a user's token", w.invoke(user), 40001)
+		w.expect("an app's token is not the gateway's", ask(w.s, request("POST /v1/functions/echo", "{}", "Authorization: Bearer "+early)).StatusCode, 401)
 	})
 }
 
