@@ -293,6 +293,7 @@ func TestNotes(t *testing.T) {
 	}{
 		{"mini-program", Options{}, []string{"OPENID", "5 s"}},
 		{"control-plane", Options{}, []string{"100 calls", "$LATEST"}},
+		{"web", Options{}, []string{"default domain", "custom domain"}},
 		{"node-sdk", Options{SDK: "2"}, []string{"node-sdk 2"}},
 		{"web-sdk", Options{SDK: "1"}, []string{"web-sdk 1"}},
 		{"node-sdk", Options{}, nil},
