@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -87,16 +88,14 @@ func checkFunction(i *engine.Invocation, method string) error {
 // (PROTOCOL.md 9). What is no event to JavaScript is "", as in the vendor's
 // libraries (PROTOCOL.md 4.1).
 func eventText(data []byte) (string, error) {
-	text := strings.Trim(string(data), blanks)
-	switch {
-	case text == "":
-		return "", nil
-	case !isJSON([]byte(text)):
+	event := bytes.Trim(data, blanks)
+	if len(event) > 0 && !isJSON(event) {
 		return "", fmt.Errorf("data: %s is not JSON, and an event is sent as JSON", snippet(data))
-	case !truthy([]byte(text)):
+	}
+	if !truthy(event) {
 		return "", nil
 	}
-	return text, nil
+	return string(event), nil
 }
 
 // nonce returns the random numbers of one request: other ones for each attempt
