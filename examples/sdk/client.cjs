@@ -17,7 +17,7 @@ const keys = {
 }
 
 function nodeSDK(pack, credential, given, timeout) {
-  const app = require(pack).init({env, ...keys[credential](given)})
+  const app = require(pack).init({env, region: given.region, ...keys[credential](given)})
   return {call: (name, data, more) => app.callFunction({name, data, ...more}, {timeout})}
 }
 
@@ -49,7 +49,7 @@ async function jsPage(pack, credential, given, timeout) {
   const home = join(__dirname, 'node_modules', pack)
   let cloudbase = page.load(opened, join(home, 'dist/index.cjs.js'))
   cloudbase = cloudbase.default ?? cloudbase
-  const config = {env, timeout}
+  const config = {env, region: given.region, timeout}
   if (credential === 'access key') config.accessKey = given.publishableKey
   const app = cloudbase.init(config)
   const signed = await signIn[pack](app.auth({persistence: 'local'}), credential, given)
@@ -100,7 +100,7 @@ function thrown(error) {
 }
 
 // attempt does one case; clients keeps those that are signed in already.
-async function attempt({sdk, credential, given, fn, data, timeout}, clients) {
+async function attempt({sdk, credential, given, fn, data, more, timeout}, clients) {
   const key = JSON.stringify([given, timeout])
   let client
   try {
@@ -109,7 +109,7 @@ async function attempt({sdk, credential, given, fn, data, timeout}, clients) {
     return `sign-in ${thrown(error)}`
   }
   try {
-    return returned(await client.call(fn, data))
+    return returned(await client.call(fn, data, more))
   } catch (error) {
     return thrown(error)
   }

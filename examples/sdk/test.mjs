@@ -5,12 +5,13 @@
 //   npm ci --ignore-scripts && node test.mjs [VOLLEY]     VOLLEY is the binary; default ../../volley
 //
 // Prints a line for each SDK, credential and case. What an SDK makes of a reply
-// is PROTOCOL.md 4.2 and 5.3. Exit code 1 on any difference.
+// is PROTOCOL.md 4.2 and 5.3. Then compare.mjs. Exit code 1 on any difference.
 
 import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join, resolve} from 'node:path'
-import {call, emulate, given, here, pool} from './suite.mjs'
+import {main as compare} from './compare.mjs'
+import {bounded, call, emulate, given, here, pool, recorder, sealed} from './suite.mjs'
 import {framework} from './web.mjs'
 
 const volley = resolve(process.argv[2] ?? join(here, '../../volley'))
@@ -143,6 +144,7 @@ function tell({sdk, credential, name, want, cannot}, came) {
   if (!right) console.log(`       wanted ${want}`)
 }
 
+bounded(170)
 const scratch = await mkdtemp(join(tmpdir(), 'volley-sdk-'))
 const emulators = []
 try {
@@ -153,7 +155,10 @@ try {
   const open = await start('open')
   // Two more worlds: nobody may sign in anonymously; and tokens that do not last.
   const closed = await start('closed', ['--set', 'target.emulator.sign_in_error=anonymous_off'])
-  const brief = await start('brief', ['--set', 'target.emulator.token_life=2s'])
+  const record = join(scratch, 'brief.jsonl')
+  const brief = await start('brief', ['--set', 'target.emulator.token_life=2s', '--record', record])
+
+  tell({sdk: 'hook.cjs', credential: '', name: 'other hosts', want: Array(5).fill('ECONNREFUSED').join(' ')}, await sealed(open, scratch))
 
   const jobs = rows.map(row => [open, attempts(row)])
   const anonymous = rows.filter(([, credential]) => credential === 'anonymous')
@@ -167,6 +172,8 @@ try {
   ]]))
   const came = await pool(3, jobs.map(([emulator, list]) => () => call(emulator, scratch, list)))
   jobs.forEach(([, list], i) => list.forEach((one, k) => tell(one, came[i][k])))
+  const renewals = (await recorder(brief, record)()).filter(({path, body}) => path === '/auth/v1/token' || body.includes('auth.fetchAccessTokenWithRefreshToken'))
+  tell({sdk: 'js-sdk 3, 2, 1', credential: '', name: 'renewals', want: /^(1[2-9]|[2-9]\d) renewals/}, `${renewals.length} renewals on the way`)
   for (const [one, got] of await framework(volley, scratch)) tell(one, got)
 } catch (error) {
   differences++
@@ -175,5 +182,6 @@ try {
   await Promise.all(emulators.map(emulator => emulator.stop()))
   await rm(scratch, {recursive: true, force: true})
 }
-console.log(differences === 0 ? 'sdk: every SDK got what it is documented to get' : `sdk: ${differences} differences`)
+differences += await compare(volley)
+console.log(differences === 0 ? 'sdk: every SDK got what it is documented to get, and volley asks as they do' : `sdk: ${differences} differences`)
 process.exitCode = differences === 0 ? 0 : 1
