@@ -88,6 +88,22 @@ test-hlog: build .ci/hlog/node_modules/.package-lock.json ## read a run's histog
 	./volley run .ci/hlog/scenario.yaml --quiet --out "$$run/run" --format json="$$run/report.json"; \
 	node .ci/hlog/check.mjs "$$run/run"
 
+.PHONY: test-signatures
+test-signatures: engine/auth/testdata/node_modules/.package-lock.json ## sign requests with the vendor's own package; ours must be the same
+	node engine/auth/testdata/signatures.mjs | diff engine/auth/testdata/signatures.json -
+	$(GO) test -count=1 ./engine/auth/
+
+.PHONY: test-project
+test-project: build examples/project/node_modules/.package-lock.json ## make projects with the vendor's command line; volley must read them as it does
+	@made=$$(mktemp -d); trap 'rm -rf "$$made"' EXIT; \
+	node examples/project/make.mjs "$$made"; \
+	diff -r "$$made" scenarios/testdata/project; \
+	node examples/project/check.mjs ./volley "$$made"
+
+.PHONY: test-sdk
+test-sdk: build examples/sdk/node_modules/.package-lock.json ## have the vendor's libraries call the emulator, and compare their requests with ours
+	node examples/sdk/test.mjs ./volley
+
 # npm keeps what it has installed in a hidden lock, which serves as the time stamp.
 %/node_modules/.package-lock.json: %/package-lock.json
 	npm ci --prefix $* --ignore-scripts --no-audit --no-fund
@@ -95,4 +111,4 @@ test-hlog: build .ci/hlog/node_modules/.package-lock.json ## read a run's histog
 
 .PHONY: clean
 clean: ## remove what these targets made
-	rm -rf volley cover.out cover.html examples/*/node_modules examples/*/logs .ci/*/node_modules
+	rm -rf volley cover.out cover.html examples/*/node_modules examples/*/logs .ci/*/node_modules engine/auth/testdata/node_modules
