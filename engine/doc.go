@@ -36,6 +36,16 @@
 // The seam between firing and telling is a folder of documented files: a
 // report can be made again from it, by us or by others.
 //
+// # Who asks
+//
+// A Target has an auth.Source, which hands out grants: a token, or keys to sign
+// with. Method.Encode is pure, and writes what a grant proves into the request.
+// A source that has to ask for tokens is given the exchange to ask by; one
+// refresh serves all callers, 30 s early. A reply that refuses a grant for its
+// age (Reply.TokenExpired) makes the source forget it, and the attempt is made
+// once more; that is no retry of the scenario's. When a source has no way to a
+// grant any more, it says so at every call, and the run ends.
+//
 // # The tree, and its floors
 //
 // A package imports only lower floors, and packages of one floor do not know
@@ -75,8 +85,9 @@
 // The first step of an iteration is due when the iteration is; a later one
 // when the one before has settled and its pause is over; every member of a
 // group when the group is; a retry when its backoff is over. The gap between
-// response and service is split: held (waits that the scenario asked for) and
-// lateness (all the rest, which is our doing). In a closed run an iteration is
+// response and service is split: held (waits that the scenario asked for, a
+// browser's preflight and the wait for a token among them) and lateness (all
+// the rest, which is our doing). In a closed run an iteration is
 // due when its worker is free. Samples are never made up: coordinated omission
 // is answered by due alone.
 //
