@@ -3,7 +3,6 @@ package cloud
 import (
 	"errors"
 	"fmt"
-	"mime"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,7 +41,20 @@ func (w web) origin(q *engine.Request) string {
 
 // cross reports whether q leaves the page's origin. Without a page it does not.
 func (w web) cross(q *engine.Request) bool {
-	return w.Origin != "" && !strings.EqualFold(w.Origin, q.Scheme+"://"+q.Host)
+	return w.Origin != "" && w.Origin != originOf(q.Scheme, q.Host)
+}
+
+// originOf writes an origin as browsers do: in lower case, without the port
+// that is the scheme's own (URL standard, section "Origin").
+func originOf(scheme, host string) string {
+	scheme, host = strings.ToLower(scheme), strings.ToLower(host)
+	switch scheme {
+	case "https":
+		host = strings.TrimSuffix(host, ":443")
+	case "http":
+		host = strings.TrimSuffix(host, ":80")
+	}
+	return scheme + "://" + host
 }
 
 // addOrigin adds the header that browsers add: to every request to another
@@ -79,35 +91,24 @@ func simpleVerb(verb string) bool { return verb == "GET" || verb == "HEAD" || ve
 
 // unsafeHeaders returns the names, in lower case and sorted, of those of q's
 // header fields that are not CORS-safelisted. Those that browsers set
-// themselves, and no script may, need no leave.
+// themselves, and no script may, need no leave. The standard's bound of 1024
+// bytes for all safelisted values together needs no look: there are five such
+// names, each at most once, and 128 bytes for each value.
 func unsafeHeaders(q *engine.Request) []string {
 	var names []string
-	size := 0 // of the safelisted values together
 	for _, f := range q.Header {
-		name := strings.ToLower(f.Name)
-		switch {
-		case browsersOwn(name):
-		case safelisted(name, f.Value):
-			size += len(f.Value)
-		default:
+		if name := strings.ToLower(f.Name); !browsersOwn(name) && !safelisted(name, f.Value) {
 			names = append(names, name)
 		}
 	}
-	if size > 1024 {
-		for _, f := range q.Header {
-			if name := strings.ToLower(f.Name); safelisted(name, f.Value) && !browsersOwn(name) {
-				names = append(names, name)
-			}
-		}
-	}
 	slices.Sort(names)
-	return slices.Compact(names)
+	return names
 }
 
 func browsersOwn(name string) bool {
 	switch name {
-	case "accept-charset", "accept-encoding", "connection", "cookie", "date", "dnt", "expect", "host", "keep-alive",
-		"origin", "referer", "te", "upgrade", "via", "user-agent":
+	case "accept-charset", "accept-encoding", "access-control-request-headers", "access-control-request-method", "connection", "cookie",
+		"cookie2", "date", "dnt", "expect", "host", "keep-alive", "origin", "referer", "set-cookie", "te", "upgrade", "via", "user-agent":
 		return true
 	}
 	return strings.HasPrefix(name, "proxy-") || strings.HasPrefix(name, "sec-")
@@ -126,11 +127,26 @@ func safelisted(name, value string) bool {
 	case "accept-language", "content-language":
 		return !strings.ContainsFunc(value, func(r rune) bool { return !alnum(r) && !strings.ContainsRune(" *,-.;=", r) })
 	case "content-type":
-		kind, _, err := mime.ParseMediaType(value)
-		return err == nil && !strings.ContainsFunc(value, odd) &&
+		kind, _, _ := strings.Cut(value, ";") // parameters may be odd: the standard's parser passes over them
+		kind = strings.ToLower(strings.Trim(kind, blanks))
+		return !strings.ContainsFunc(value, odd) &&
 			(kind == "application/x-www-form-urlencoded" || kind == "multipart/form-data" || kind == "text/plain")
+	case "range":
+		return oneRange(value)
 	}
 	return false
+}
+
+// oneRange reports whether value asks for one range from a place that it
+// names, as players of media do: bytes=0-, bytes=5-9.
+func oneRange(value string) bool {
+	from, to, ok := strings.Cut(strings.TrimPrefix(value, "bytes="), "-")
+	first, err := strconv.ParseUint(from, 10, 64)
+	if !ok || err != nil || !strings.HasPrefix(value, "bytes=") {
+		return false
+	}
+	last, err := strconv.ParseUint(to, 10, 64)
+	return to == "" || err == nil && first <= last
 }
 
 // Limits of how long a leave counts.
@@ -149,20 +165,16 @@ func (w web) Leave(q *engine.Request, from *engine.Response) (time.Duration, err
 	}
 	any := w.credentials() != "include" // * counts only where no credentials go along
 	if verbs := list(from, "Access-Control-Allow-Methods"); !simpleVerb(q.Verb) && !slices.Contains(verbs, q.Verb) && (!any || !slices.Contains(verbs, "*")) {
-		return 0, fmt.Errorf("Access-Control-Allow-Methods is %q, without %s", from.Get("Access-Control-Allow-Methods"), q.Verb)
+		return 0, fmt.Errorf("Access-Control-Allow-Methods is %.200q, without %s", combined(from, "Access-Control-Allow-Methods"), q.Verb)
 	}
 	allowed := list(from, "Access-Control-Allow-Headers")
 	for _, name := range unsafeHeaders(q) {
 		found := slices.ContainsFunc(allowed, func(a string) bool { return strings.EqualFold(a, name) })
 		if !found && (!any || name == "authorization" || !slices.Contains(allowed, "*")) {
-			return 0, fmt.Errorf("Access-Control-Allow-Headers is %.200q, without %s", from.Get("Access-Control-Allow-Headers"), name)
+			return 0, fmt.Errorf("Access-Control-Allow-Headers is %.200q, without %s", combined(from, "Access-Control-Allow-Headers"), name)
 		}
 	}
-	age := from.Get("Access-Control-Max-Age")
-	if age == "" {
-		return defaultLeave, nil
-	}
-	s, err := strconv.ParseInt(strings.TrimSpace(age), 10, 64)
+	s, err := strconv.ParseInt(strings.TrimSpace(combined(from, "Access-Control-Max-Age")), 10, 64)
 	if err != nil {
 		return defaultLeave, nil
 	}
@@ -176,15 +188,23 @@ func (w web) credentials() string {
 	return w.Credentials
 }
 
-// list returns the words of a header that is a list, all its lines together.
-func list(from *engine.Response, name string) []string {
-	var words []string
+// combined returns a header's value, all its lines together: two that would do
+// alone make one that does not, as where a proxy and a function both add one.
+func combined(from *engine.Response, name string) string {
+	var values []string
 	for _, f := range from.Header {
 		if strings.EqualFold(f.Name, name) {
-			for word := range strings.SplitSeq(f.Value, ",") {
-				words = append(words, strings.TrimSpace(word))
-			}
+			values = append(values, f.Value)
 		}
+	}
+	return strings.Join(values, ", ")
+}
+
+// list returns the words of a header that is a list.
+func list(from *engine.Response, name string) []string {
+	words := strings.Split(combined(from, name), ",")
+	for i, word := range words {
+		words[i] = strings.TrimSpace(word)
 	}
 	return words
 }
@@ -195,16 +215,18 @@ func (w web) Readable(q *engine.Request, from *engine.Response) error {
 	if !w.cross(q) {
 		return nil
 	}
-	allowed, include := from.Get("Access-Control-Allow-Origin"), w.credentials() == "include"
+	allowed, include := combined(from, "Access-Control-Allow-Origin"), w.credentials() == "include"
 	switch {
 	case allowed == "":
 		return fmt.Errorf("there is no Access-Control-Allow-Origin, so a page of %s cannot read the reply; add the origin to the environment's security domains", w.Origin)
 	case allowed == "*" && include:
 		return errors.New("Access-Control-Allow-Origin is *, which does not count where credentials go along; set web.credentials to omit or same-origin, or have the server name the origin")
+	case strings.Contains(allowed, ","):
+		return fmt.Errorf("Access-Control-Allow-Origin is %.200q, and browsers take one value alone; have only one of proxy and function set it", allowed)
 	case allowed != "*" && allowed != w.origin(q):
 		return fmt.Errorf("Access-Control-Allow-Origin is %.200q, and the page is of %s", allowed, w.Origin)
-	case include && from.Get("Access-Control-Allow-Credentials") != "true":
-		return fmt.Errorf("Access-Control-Allow-Credentials is %.40q, and credentials go along; set web.credentials to omit or same-origin, or have the server say true", from.Get("Access-Control-Allow-Credentials"))
+	case include && combined(from, "Access-Control-Allow-Credentials") != "true":
+		return fmt.Errorf("Access-Control-Allow-Credentials is %.40q, and credentials go along; set web.credentials to omit or same-origin, or have the server say true", combined(from, "Access-Control-Allow-Credentials"))
 	}
 	return nil
 }

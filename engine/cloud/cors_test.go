@@ -71,7 +71,18 @@ func TestPreflights(t *testing.T) {
 		{"a value that is too long", there, "GET", []engine.Field{field("Accept", long)}, true, "accept"},
 		{"a value that is too odd", there, "GET", []engine.Field{field("Accept", `"x"`)}, true, "accept"},
 		{"a language that is none", there, "GET", []engine.Field{field("Accept-Language", "@")}, true, "accept-language"},
+		{"text with a parameter that is none", there, "POST", []engine.Field{field("Content-Type", "Text/Plain ;charset")}, false, ""},
+		{"a type with an odd parameter", there, "POST", []engine.Field{field("Content-Type", `multipart/form-data; boundary="x"`)}, true, "content-type"},
+		{"what is only like a form", there, "POST", []engine.Field{field("Content-Type", "text/plain2")}, true, "content-type"},
+		{"a range", there, "GET", []engine.Field{field("Range", "bytes=0-")}, false, ""},
+		{"a range with an end", there, "GET", []engine.Field{field("Range", "bytes=5-9")}, false, ""},
+		{"a range of the end", there, "GET", []engine.Field{field("Range", "bytes=-5")}, true, "range"},
+		{"a range backwards", there, "GET", []engine.Field{field("Range", "bytes=9-5")}, true, "range"},
+		{"two ranges", there, "GET", []engine.Field{field("Range", "bytes=0-1,5-9")}, true, "range"},
+		{"two of a name, of which one goes", there, "GET", []engine.Field{field("X-A", "1"), field("x-a", "2")}, true, "x-a"},
 		{"the same origin", here, "DELETE", []engine.Field{field("X-A", "1")}, false, ""},
+		{"the same origin, its port written out", here + ":443", "DELETE", nil, false, ""},
+		{"another scheme's port", here + ":80", "DELETE", nil, true, ""},
 		{"the same host by another scheme", "http://app.example.com", "DELETE", nil, true, ""},
 		{"the same host at another port", here + ":8443", "DELETE", nil, true, ""},
 	}
@@ -146,6 +157,9 @@ func TestLeave(t *testing.T) {
 		{"another origin", nil, 204, []string{"Access-Control-Allow-Origin: https://other.example.com", creds}, 0, "other.example.com"},
 		{"every origin, with credentials", nil, 204, []string{"Access-Control-Allow-Origin: *", creds}, 0, "does not count"},
 		{"no word about credentials", nil, 204, []string{origin}, 0, "Access-Control-Allow-Credentials"},
+		{"two origins", nil, 204, []string{origin, origin, creds}, 0, "one value alone"},
+		{"two words about credentials", nil, 204, []string{origin, creds, creds}, 0, `"true, true"`},
+		{"two lives", nil, 204, []string{origin, creds, "Access-Control-Allow-Methods: PUT", "Access-Control-Allow-Headers: x-a", "Access-Control-Max-Age: 600", "Access-Control-Max-Age: 700"}, 5 * time.Second, ""},
 		{"not this verb", nil, 204, []string{origin, creds, "Access-Control-Allow-Methods: GET, POST", "Access-Control-Allow-Headers: x-a"}, 0, "without PUT"},
 		{"every verb, with credentials", nil, 204, []string{origin, creds, "Access-Control-Allow-Methods: *", "Access-Control-Allow-Headers: x-a"}, 0, "without PUT"},
 		{"not this header", nil, 204, []string{origin, creds, "Access-Control-Allow-Methods: PUT", "Access-Control-Allow-Headers: x-b"}, 0, "without x-a"},
@@ -209,6 +223,7 @@ func TestWebOptions(t *testing.T) {
 		{Web{Origin: "https://app.example.com", Preflight: true, Credentials: "omit", Cookies: "iteration"}, ""},
 		{Web{Origin: "http://localhost:3000"}, ""},
 		{Web{Origin: "https://app.example.com/"}, ""},
+		{Web{Origin: "https://app.example.com:443"}, ""},
 		{Web{Origin: "app.example.com"}, "web.origin"},
 		{Web{Origin: "https://app.example.com/page"}, "web.origin"},
 		{Web{Origin: "https://u:p@app.example.com"}, "web.origin"},
@@ -221,7 +236,7 @@ func TestWebOptions(t *testing.T) {
 		if tt.why == "" {
 			if err != nil {
 				t.Errorf("%+v: %v", tt.o, err)
-			} else if o := m.(web).Origin; strings.HasSuffix(o, "/") {
+			} else if o := m.(web).Origin; strings.HasSuffix(o, "/") || strings.HasSuffix(o, ":443") {
 				t.Errorf("%+v: origin %q", tt.o, o)
 			}
 		} else if err == nil || !strings.Contains(err.Error(), tt.why) {

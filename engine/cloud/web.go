@@ -24,7 +24,7 @@ func newWeb(o Web) (engine.Method, error) {
 			strings.TrimRight(o.Origin, "/") != u.Scheme+"://"+u.Host {
 			return nil, fmt.Errorf("web.origin: %q is not an origin; write scheme and host alone, such as https://app.example.com", o.Origin)
 		}
-		o.Origin = strings.ToLower(u.Scheme + "://" + u.Host)
+		o.Origin = originOf(u.Scheme, u.Host)
 	} else if o.Preflight {
 		return nil, errors.New("web.preflight: without web.origin there is no page that would have to ask; set web.origin, or delete web.preflight")
 	}
