@@ -48,6 +48,7 @@ type Session struct {
 	busy    chan struct{} // closed when the refresh under way is over; nil without one
 	failed  *Error        // what every Grant returns
 	refresh string        // the newest refresh token; who refreshes owns it
+	spent   result        // of the refresh that was refused for good, where there is no other way; as refresh
 	spurned string        // the token refused last
 	spurns  int           // how many in a row were refused as soon as they were made
 	got     []string      // the latest tokens
@@ -234,7 +235,6 @@ func (s *Session) obtain(ctx context.Context, ask Exchange) result {
 		}
 		return a, err
 	}
-	w := s.signIn
 	if s.refresh != "" {
 		r := s.try(ctx, send, s.renew)
 		if r.no == nil || !r.no.spent {
@@ -242,10 +242,13 @@ func (s *Session) obtain(ctx context.Context, ask Exchange) result {
 		}
 		s.refresh = ""
 		if s.signIn == nil {
-			return r
+			s.spent = r
 		}
 	}
-	return s.try(ctx, send, w)
+	if s.signIn == nil {
+		return s.spent
+	}
+	return s.try(ctx, send, s.signIn)
 }
 
 // linger returns a context for what is asked on behalf of all: it ends after

@@ -295,6 +295,45 @@ func TestRefusedRefreshTokenMeansSignInAnew(t *testing.T) {
 	}
 }
 
+// A session that began elsewhere has nothing but its refresh token: when that
+// is refused early, the token in hand serves to its end, and then comes the
+// error, however often somebody asks in between.
+func TestRefusedRefreshTokenWithoutAnotherWay(t *testing.T) {
+	refused := func(n int, _ *auth.Ask) (*auth.Answer, error) {
+		if n > 1 {
+			return answer(400, `{"error":"unauthorized_client","error_description":"spent elsewhere"}`), nil
+		}
+		return nil, nil
+	}
+	ways := map[string]func(*auth.Session){
+		"the token runs out": func(*auth.Session) { time.Sleep(31 * time.Second) },
+		"it is refused":      func(s *auth.Session) { s.Refused(bearer("access-1")) },
+	}
+	for name, end := range ways {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := &endpoint{life: 100, say: refused, refresh: "given"}
+				s := auth.Refresh(base, env, auth.NewSecret("given"))
+				grant(t, s, e)
+				time.Sleep(71 * time.Second)
+				for range 20 {
+					if got := grant(t, s, e); got != "access-1" {
+						t.Fatalf("%s while the first token is good", got)
+					}
+					time.Sleep(time.Second)
+				}
+				end(s)
+				if err := refusal(t, s, e); !strings.Contains(err.What, "spent elsewhere") || !strings.Contains(err.Cure, "sign in again") {
+					t.Errorf("%s (%s), want what was wrong with the refresh token", err.What, err.Cure)
+				}
+				if e.count() != 2 {
+					t.Errorf("%d asks, want 2: a refresh token that was refused is not shown again", e.count())
+				}
+			})
+		})
+	}
+}
+
 func TestEndpointThatFailsIsAskedThreeTimes(t *testing.T) {
 	for name, say := range map[string]func(int, *auth.Ask) (*auth.Answer, error){
 		"no reply":              func(int, *auth.Ask) (*auth.Answer, error) { return nil, errors.New("connection refused") },
