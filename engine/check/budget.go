@@ -47,5 +47,12 @@ func (b *Budget) spend(more record.Billing) {
 	}
 	b.ended = true
 	b.abort(fmt.Sprintf("the budget of %s is used up: invocations so far %d, cost up to %s",
-		strconv.FormatFloat(b.cost.Budget, 'f', -1, 64), e.Invocations, strconv.FormatFloat(e.High, 'g', 4, 64)))
+		strconv.FormatFloat(b.cost.Budget, 'f', -1, 64), e.Invocations, amount(e.High)))
+}
+
+// amount writes money as people do, without an exponent, with four digits that
+// matter.
+func amount(x float64) string {
+	x, _ = strconv.ParseFloat(strconv.FormatFloat(x, 'g', 4, 64), 64)
+	return strconv.FormatFloat(x, 'f', -1, 64)
 }

@@ -56,6 +56,11 @@ func TestBudget(t *testing.T) {
 			}
 		})
 	}
+	for x, want := range map[float64]string{0.0000106312: "0.00001063", 1: "1", 12345.6: "12350", 0.25: "0.25"} {
+		if got := amount(x); got != want {
+			t.Errorf("amount(%v) = %q, want %q", x, got, want)
+		}
+	}
 	WatchBudget(nil, nil).Second(&record.Second{}) // no prices: nobody watches
 }
 

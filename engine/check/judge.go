@@ -171,7 +171,7 @@ func above(r self.Reading, degraded, invalid float64, signal, text string, forma
 
 // nothing says why there is nothing to judge.
 func (e Evidence) nothing() Reason {
-	hint := "nothing was due after the warm-up: let the load last longer than it, and check that data has rows"
+	hint := "nothing came to be due: the run was ended before, the load lasts no longer than its warm-up, or data has no rows"
 	if e.Due > 0 {
 		hint = "the run ended before the first reply: let it last longer than a reply takes"
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"strconv"
 
 	"volley/engine"
 )
@@ -119,15 +120,15 @@ func Estimate(c engine.Cost, b Billing) Cost {
 	return e
 }
 
-// finite returns x to a billionth, and never what JSON has no word for.
+// finite returns x to twelve digits, which leaves out what adding up floats
+// leaves behind and nothing that anybody pays; and never what JSON has no word
+// for.
 func finite(x float64) float64 {
 	if math.IsNaN(x) {
 		return 0
 	}
 	x = min(max(x, -math.MaxFloat64), math.MaxFloat64)
-	if r := math.Round(x*1e9) / 1e9; !math.IsInf(r, 0) {
-		return r
-	}
+	x, _ = strconv.ParseFloat(strconv.FormatFloat(x, 'e', 11, 64), 64) // of twelve digits, the largest is below math.MaxFloat64
 	return x
 }
 

@@ -268,7 +268,7 @@ func (r Ratio) MarshalJSON() ([]byte, error) {
 func (t *Totals) Document() *Document {
 	d := &Document{Schema: ReportSchema, Kind: "run", Name: t.head.Name, Started: t.head.Started, Seed: t.head.Seed,
 		Validity: Validity{Reasons: []string{}}, Load: t.load(), Total: t.total(),
-		Series: []Series{}, Groups: []Group{}, Thresholds: []Threshold{}, Errors: t.errorRows(),
+		Series: []Series{}, Groups: []Group{}, Thresholds: []Threshold{}, Errors: t.errorRows(), Notes: t.head.Notes,
 		Failures: Failures{Kept: t.last.FailuresKept, LeftOut: t.last.FailuresLeftOut},
 	}
 	n := t.set.iterations

@@ -2,6 +2,7 @@ package record
 
 import (
 	"maps"
+	"slices"
 	"strconv"
 	"testing"
 	"testing/synctest"
@@ -178,5 +179,40 @@ func TestStatusesAreBounded(t *testing.T) {
 	names := statusNames(sum.statuses)
 	if len(names) != maxStatuses+1 || names["other"] != 200-maxStatuses || names["599"] != 201 || names[strconv.Itoa(599-maxStatuses)] != 0 {
 		t.Errorf("%d names, %d others, %d of the first", len(names), names["other"], names["599"])
+	}
+}
+
+// A speaker is a method that has something to say to who reads of the run.
+type speaker struct{ engine.Method }
+
+func (speaker) Notes() []string { return []string{"it cannot ask for versions", "it is slow"} }
+
+// TestNotesOutliveTheRun holds that what methods have to say is in the document
+// once, and in one that is made again of the files as well.
+func TestNotesOutliveTheRun(t *testing.T) {
+	dir := t.TempDir()
+	plan := examplePlan()
+	plan.Steps = []engine.Step{
+		{Invoke: &engine.Invoke{Target: &engine.Target{Method: speaker{}}}},
+		{Sequence: []engine.Step{{Invoke: &engine.Invoke{Target: &engine.Target{Method: speaker{}, Timeout: ms}}}}},
+		{Invoke: &engine.Invoke{}},
+	}
+	r, err := Create(Options{Dir: dir, Plan: plan, Start: time.Now(), Tally: exampleTally(time.Now())})
+	if err != nil {
+		t.Fatal(err)
+	}
+	totals, err := r.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Rebuild(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := speaker{}.Notes()
+	for name, d := range map[string]*Document{"of the run": totals.Document(), "made again": again.Document()} {
+		if !slices.Equal(d.Notes, want) {
+			t.Errorf("the document %s notes %q, want %q", name, d.Notes, want)
+		}
 	}
 }

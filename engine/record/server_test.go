@@ -270,11 +270,13 @@ func TestEstimate(t *testing.T) {
 		{"what is not known is in high alone", prices, Billing{Sure: [3]Billed{1: {Count: 500_000, US: 2000e6}}, Maybe: [3]Billed{2: {Count: 500_000, US: 2000e6}}},
 			Cost{Invocations: 1_000_000, GBSeconds: 2000, Requests: 2, Compute: 0.2, Total: 2.2, Low: 1.1, High: 2.2, Basis: "function",
 				ByBasis: map[string]int64{"function": 500_000, "service": 500_000}, Budget: 3}},
+		{"what is very little is not nothing", engine.Cost{PerGBSecond: 0.0000167, MemoryBytes: 64 << 20, Budget: 1e-12}, Billing{Sure: [3]Billed{{Count: 1, US: 1000}}},
+			Cost{Invocations: 1, GBSeconds: 0.0000625, Compute: 1.04375e-9, Total: 1.04375e-9, Low: 1.04375e-9, High: 1.04375e-9, Basis: "billed", ByBasis: map[string]int64{"billed": 1}, Budget: 1e-12}},
 		{"most decide on the basis", engine.Cost{}, Billing{Sure: [3]Billed{{Count: 1}, {}, {Count: 2}}},
 			Cost{Invocations: 3, Basis: "service", ByBasis: map[string]int64{"billed": 1, "service": 2}}},
 		{"no number is too much for JSON", engine.Cost{PerGBSecond: math.MaxFloat64, PerMillion: math.Inf(1), MemoryBytes: 1 << 60}, Billing{Sure: [3]Billed{{Count: 1 << 60, US: 1 << 60}}},
-			Cost{Invocations: 1 << 60, GBSeconds: finite(float64(1<<60) / 1e6 * (1 << 30)), Requests: math.MaxFloat64, Compute: math.MaxFloat64, Total: math.MaxFloat64,
-				Low: math.MaxFloat64, High: math.MaxFloat64, Basis: "billed", ByBasis: map[string]int64{"billed": 1 << 60}}},
+			Cost{Invocations: 1 << 60, GBSeconds: finite(float64(1<<60) / 1e6 * (1 << 30)), Requests: 1.79769313486e308, Compute: 1.79769313486e308, Total: 1.79769313486e308,
+				Low: 1.79769313486e308, High: 1.79769313486e308, Basis: "billed", ByBasis: map[string]int64{"billed": 1 << 60}}},
 	}
 	for _, tt := range tests {
 		got := Estimate(tt.c, tt.b)
