@@ -42,9 +42,12 @@ func endpoint(base string, to *engine.Request) error {
 	case u.User != nil: // not quoted: what stands there may be a secret
 		return errors.New("target.endpoint: has a user or password in it; put credentials under target.auth")
 	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
+		if strings.ContainsAny(base, "@?#") {
+			return errors.New("target.endpoint: is not an http or https URL; write one such as https://example.com")
+		}
 		return fmt.Errorf("target.endpoint: %q is not an http or https URL; write one such as https://example.com", base)
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return fmt.Errorf("target.endpoint: %q has a query or fragment; a base URL ends with its path", base)
+		return fmt.Errorf("target.endpoint: %q is followed by a query or fragment; a base URL ends with its path", bareURL(base))
 	}
 	to.Scheme, to.Host = u.Scheme, u.Host
 	to.Path = strings.TrimRight(u.EscapedPath(), "/")

@@ -90,24 +90,19 @@ func byStatus(status int) engine.Outcome {
 }
 
 // bySCF classes a status that the function layer tells by itself, where no
-// status of a function's own can be meant (PROTOCOL.md 7.2).
-func bySCF(status int) engine.Outcome {
-	if o, ok := byLayer(status); ok {
-		return o
+// status of a function's own can be meant: the table of PROTOCOL.md 7.2.
+func bySCF(status int) (engine.Outcome, bool) {
+	switch status {
+	case 400, 402, 404, 406, 410, 435, 436:
+		return engine.Rejected, true
+	case 401:
+		return engine.AuthFailed, true
+	case 405: // the code ended its process
+		return engine.FunctionError, true
+	case 429:
+		return engine.Throttled, true
 	}
-	switch {
-	case status == 401:
-		return engine.AuthFailed
-	case status == 405: // the code ended its process
-		return engine.FunctionError
-	case status == 429:
-		return engine.Throttled
-	case status == 504:
-		return engine.FunctionTimeout
-	case status >= 500:
-		return engine.PlatformError
-	}
-	return engine.Rejected
+	return byLayer(status)
 }
 
 // byCloudCode classes an error of the cloud API by its code's first part, the

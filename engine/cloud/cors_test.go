@@ -226,7 +226,7 @@ func TestWebOptions(t *testing.T) {
 		{Web{Origin: "https://app.example.com:443"}, ""},
 		{Web{Origin: "app.example.com"}, "web.origin"},
 		{Web{Origin: "https://app.example.com/page"}, "web.origin"},
-		{Web{Origin: "https://u:p@app.example.com"}, "web.origin"},
+		{Web{Origin: "https://u:hush@app.example.com"}, "web.origin"},
 		{Web{Preflight: true}, "web.preflight"},
 		{Web{Credentials: "some"}, "web.credentials"},
 		{Web{Cookies: "some"}, "web.cookies"},
@@ -241,6 +241,8 @@ func TestWebOptions(t *testing.T) {
 			}
 		} else if err == nil || !strings.Contains(err.Error(), tt.why) {
 			t.Errorf("%+v: error %v, want one about %s", tt.o, err, tt.why)
+		} else if strings.Contains(err.Error(), "hush") {
+			t.Errorf("the error tells a secret: %v", err)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package cloud
 import (
 	"bytes"
 	"encoding/json"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -89,6 +90,9 @@ func fail(from *engine.Response, f failure, own bool, to *engine.Reply) {
 		to.Outcome = engine.FunctionError
 	default:
 		if to.Outcome, ok = byLayer(layer); ok {
+			return
+		}
+		if to.Outcome, ok = bySCF(layer); ok && !own { // the layer's word, under whatever status the gateway gave it
 			return
 		}
 		to.Outcome = byStatus(from.Status)
@@ -187,11 +191,24 @@ func plain(from *engine.Response) string {
 		return "nothing listens on the function's port"
 	}
 	if to := from.Get("Location"); to != "" && from.Status >= 300 && from.Status <= 399 {
-		to, _, _ = strings.Cut(to, "?") // where a token may stand
-		return clean("it redirects to "+to, engine.MaxMessage)
+		return clean("it redirects to "+bareURL(to), engine.MaxMessage)
 	}
 	text := from.Body[:min(len(from.Body), engine.MaxMessage)]
 	return clean(strings.Join(strings.Fields(string(text)), " "), engine.MaxMessage)
+}
+
+// bareURL returns a URL without its parts in which secrets stand: user, query
+// and fragment.
+func bareURL(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return "what is not a URL"
+	}
+	u.User, u.RawQuery, u.ForceQuery, u.Fragment, u.RawFragment = nil, "", false, "", ""
+	if u.Opaque != "" {
+		return u.Scheme + ":…"
+	}
+	return u.String()
 }
 
 // maxID bounds the ids and codes that are kept, in bytes.

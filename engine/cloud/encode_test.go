@@ -204,6 +204,8 @@ func TestEncodeRefuses(t *testing.T) {
 		{"a name of 61 letters", gate, "T", func(i *engine.Invocation) { i.Step.Function = strings.Repeat("a", 61) }, []string{"invoke: "}},
 		{"an endpoint without a scheme", all, "T", target(func(t *engine.Target) { t.Endpoint = "example.com" }), []string{"target.endpoint", `"example.com"`, "https://example.com"}},
 		{"an endpoint with a query", all, "T", target(func(t *engine.Target) { t.Endpoint = "http://h/?a=1" }), []string{"target.endpoint", "query"}},
+		{"an endpoint with a query, which is not quoted", all, "T", target(func(t *engine.Target) { t.Endpoint = "http://h/p?token=hush#hush" }), []string{"target.endpoint", `"http://h/p"`, "query"}},
+		{"an endpoint without a scheme and with a password, which is not quoted", all, "T", target(func(t *engine.Target) { t.Endpoint = "u:hush@h" }), []string{"target.endpoint", "https://example.com"}},
 		{"an endpoint with a password, which is not quoted", all, "T", target(func(t *engine.Target) { t.Endpoint = "http://u:hush@h" }), []string{"target.endpoint", "target.auth"}},
 		{"an event that is a list", all[:1], "T", func(i *engine.Invocation) { i.Data = []byte("[1]") }, []string{"data: ", `"[1]"`, "JSON object"}},
 		{"an event that is broken", all[:1], "T", func(i *engine.Invocation) { i.Data = []byte(`{"a":}`) }, []string{"data: ", "JSON object"}},

@@ -105,7 +105,11 @@ func readResult(result []byte, to *engine.Reply) bool {
 	}
 	to.Outcome = engine.FunctionError
 	if status != 0 {
-		to.Outcome, to.Code = bySCF(status), strconv.Itoa(status)
+		to.Code = strconv.Itoa(status)
+		var known bool
+		if to.Outcome, known = bySCF(status); !known {
+			to.Outcome = unlisted(status)
+		}
 	}
 	if message == "" {
 		message = wrong
@@ -121,10 +125,21 @@ func readResult(result []byte, to *engine.Reply) bool {
 	return true
 }
 
+// unlisted classes a status of the function layer that PROTOCOL.md 7.2 has not.
+func unlisted(status int) engine.Outcome {
+	switch {
+	case status == 504:
+		return engine.FunctionTimeout
+	case status >= 500:
+		return engine.PlatformError
+	}
+	return engine.Rejected
+}
+
 // layerError reads the error that the function layer puts in place of a
 // function's answer: {errorCode, errorMessage, statusCode, requestId}. A
-// function may answer with something like it, so an error without a status
-// counts only if it names the very run.
+// function may answer with something like it, so that it counts only if it
+// names a request, and without a status only if that is the very run.
 func layerError(said []byte, run string) (status int, message string, own bool) {
 	if len(said) > maxError || len(said) == 0 || said[0] != '{' {
 		return 0, "", false
@@ -145,7 +160,7 @@ func layerError(said []byte, run string) (status int, message string, own bool) 
 			}
 		}
 	})
-	return status, message, truthy(code) && message != "" && (status != 0 || run != "" && id == run)
+	return status, message, truthy(code) && message != "" && id != "" && (status != 0 || id == run)
 }
 
 // milliseconds reads a time, and whether there is one that can be.

@@ -22,7 +22,7 @@ func newWeb(o Web) (engine.Method, error) {
 		u, err := url.Parse(o.Origin)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil ||
 			strings.TrimRight(o.Origin, "/") != u.Scheme+"://"+u.Host {
-			return nil, fmt.Errorf("web.origin: %q is not an origin; write scheme and host alone, such as https://app.example.com", o.Origin)
+			return nil, fmt.Errorf("web.origin: %q is not an origin; write scheme and host alone, such as https://app.example.com", bareURL(o.Origin))
 		}
 		o.Origin = originOf(u.Scheme, u.Host)
 	} else if o.Preflight {
