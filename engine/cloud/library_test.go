@@ -112,6 +112,10 @@ func TestEncodeLibraries(t *testing.T) {
 			"POST https://tcb-api.tencentcloudapi.com/web?env=env-1\nContent-Type: application/json;charset=UTF-8\nX-SDK-Version: @cloudbase/js-sdk/1.8.4\nx-seqid: SEQ\n" +
 				`{"action":"functions.invokeFunction","dataVersion":"2020-01-10","env":"env-1","function_name":"hello-world","request_data":"","access_token":"T/+","seqId":"SEQ"}`},
 
+		{"version 3 asks functions of the low-code service as 2 does", "web-sdk", Options{}, token, func(i *engine.Invocation) { i.Step.Target.Region, i.Step.Function = "", "lcap-datasource-test" },
+			"POST https://env-1.ap-shanghai.tcb-api.tencentcloudapi.com/web?env=env-1\n" + strings.Replace(web, "2.31.0", "3.7.0", 1) +
+				`{"action":"functions.invokeFunction","dataVersion":"2020-01-10","env":"env-1","function_name":"lcap-datasource-test","request_data":"","access_token":"T/+","seqId":"SEQ"}`},
+
 		{"the event is the body", "mini-program", Options{}, token, event,
 			"POST https://api.weixin.qq.com/tcb/invokecloudfunction?access_token=T%2F%2B&env=env-1&name=hello-world\nContent-Type: application/json\n{\"a\":\"\\\"<你>\"}"},
 		{"no data is the event {}", "mini-program", Options{Form: "query"}, token, func(i *engine.Invocation) { i.Step.Target.Endpoint = "http://h/" },
@@ -208,7 +212,7 @@ func TestVectors(t *testing.T) {
 func TestGrants(t *testing.T) {
 	both := fakeKeys("S")
 	both.Bearer = auth.NewSecret("T")
-	for _, name := range []string{"http-api", "http-function", "node-sdk", "web-sdk"} {
+	for _, name := range []string{"http-api", "http-function", "node-sdk"} {
 		m := method(t, name, Options{})
 		var q, k engine.Request
 		if err := m.Encode(call(nil), both, fakeNow, &q); err != nil {
@@ -316,13 +320,32 @@ func TestNotes(t *testing.T) {
 	}
 }
 
+// TestLowCode holds which functions version 3 asks through /web, and that their
+// answers are read accordingly (PROTOCOL.md 5.1).
+func TestLowCode(t *testing.T) {
+	for name, backend := range map[string]bool{"lcap-common-service": true, "lcap-datasource-test": true, "lcap-data": true, "lcap-data-x": true,
+		"lowcode-datasource": true, "lowcode-datasource-2": true, "cloudbase_module": true, "lowcode-wx-datasource": true,
+		"lcap-common": false, "lowcode": false, "cloudbase_module2": false, "hello-world": false} {
+		i := call(func(i *engine.Invocation) { i.Step.Function = name })
+		var q engine.Request
+		var r engine.Reply
+		if err := (webSDK{}).Encode(i, grant("T"), fakeNow, &q); err != nil {
+			t.Fatal(err)
+		}
+		webSDK{}.Decode(i, answer(200, `{"code":"SYS_ERR","message":"m"}`), &r)
+		if got := q.Path == "/web"; got != backend || (r.Outcome == engine.PlatformError) != backend {
+			t.Errorf("%s: asked at %s, read as %v", name, q.Path, r.Outcome)
+		}
+	}
+}
+
 func TestEncodeLibrariesRefuse(t *testing.T) {
 	target := func(change func(*engine.Target)) func(*engine.Invocation) {
 		return func(i *engine.Invocation) { change(i.Step.Target) }
 	}
 	all := []string{"node-sdk", "node-sdk:2", "web-sdk", "web-sdk:2", "web-sdk:1", "mini-program", "mini-program:body", "control-plane"}
 	env := []string{"node-sdk", "web-sdk", "web-sdk:2", "mini-program", "control-plane"}
-	token := []string{"web-sdk:2", "mini-program"}
+	token := []string{"web-sdk", "web-sdk:2", "mini-program"}
 	keys := []string{"node-sdk:2", "control-plane"}
 	both := fakeKeys("")
 	both.Bearer = auth.NewSecret("T")
@@ -348,6 +371,7 @@ func TestEncodeLibrariesRefuse(t *testing.T) {
 		{"a line break in the session token", keys, fakeKeys("hush\n"), nil, []string{"auth: the session_token", "byte 4"}},
 		{"a line break in the token", []string{"node-sdk", "web-sdk", "web-sdk:2", "mini-program"}, grant("hush\n"), nil, []string{"auth: the token", "byte 4"}},
 		{"a version where there are none", []string{"web-sdk:2", "web-sdk:1", "mini-program"}, both, target(func(t *engine.Target) { t.Qualifier = "3" }), []string{`target.qualifier: "3"`}},
+		{"a version of a function of the low-code service", []string{"web-sdk"}, both, func(i *engine.Invocation) { i.Step.Function, i.Step.Target.Qualifier = "cloudbase_module", "3" }, []string{`target.qualifier: "3"`, "cloudbase_module"}},
 		{"a line break in a header", all, both, func(i *engine.Invocation) { i.Header = []engine.Field{{Name: "X-A", Value: "1\n"}} }, []string{"headers: X-A"}},
 		{"an endpoint that is none", all, both, target(func(t *engine.Target) { t.Endpoint = "example.com" }), []string{"target.endpoint"}},
 		{"WeChat behind an endpoint without an environment", []string{"mini-program"}, both, target(func(t *engine.Target) { t.Endpoint, t.Env = "http://h", "" }), []string{"target.env: is empty"}},

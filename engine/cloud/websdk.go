@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"volley/engine"
@@ -51,10 +52,21 @@ func (m webSDK) Encode(i *engine.Invocation, g auth.Grant, now time.Time, to *en
 	if err := checkFunction(i, "web-sdk"); err != nil {
 		return err
 	}
-	if m.version == "" {
+	if m.bare(i.Step.Function) {
 		return m.gateway(i, g, now, to)
 	}
 	return m.backend(i, g, now, to)
+}
+
+// bare reports whether the function is asked through the gateway, and so
+// answers without an envelope: that is version 3, but for the functions of the
+// vendor's low-code service, which it always asks through /web (PROTOCOL.md 5.1).
+func (m webSDK) bare(function string) bool {
+	switch function {
+	case "lcap-common-service", "cloudbase_module", "lowcode-wx-datasource":
+		return false
+	}
+	return m.version == "" && !strings.HasPrefix(function, "lcap-data") && !strings.HasPrefix(function, "lowcode-datasource")
 }
 
 // gateway writes what version 3 sends: the event as it is, and nothing where
@@ -68,8 +80,8 @@ func (m webSDK) gateway(i *engine.Invocation, g auth.Grant, now time.Time, to *e
 	if err := functionPath(i.Step.Function, to); err != nil {
 		return err
 	}
-	if g.IsZero() {
-		return errors.New("auth: is empty; the method web-sdk needs a token: publishable_key, access_token, anonymous, or username and password")
+	if g.Bearer.IsZero() {
+		return errors.New("auth: the method web-sdk needs a token: publishable_key, access_token, anonymous, or username and password")
 	}
 	event, err := eventText(i.Data)
 	if err != nil {
@@ -90,24 +102,25 @@ func (m webSDK) gateway(i *engine.Invocation, g auth.Grant, now time.Time, to *e
 	if err := qualify(t, to); err != nil {
 		return err
 	}
-	if err := override(i.Header, to); err != nil {
-		return err
-	}
-	return signGateway(g, now, to)
+	return override(i.Header, to)
 }
 
-// backend writes what versions 2 and 1 send: the action
-// functions.invokeFunction, with the token in the body.
+// backend writes what versions 2 and 1 send, and 3 for a few functions: the
+// action functions.invokeFunction, with the token in the body.
 func (m webSDK) backend(i *engine.Invocation, g auth.Grant, now time.Time, to *engine.Request) error {
 	t := i.Step.Target
-	if t.Qualifier != "" {
+	switch {
+	case t.Qualifier == "":
+	case m.version == "":
+		return fmt.Errorf("target.qualifier: %q cannot be asked for by web-sdk of %s, which it asks through /web; leave it empty, or use http-api", t.Qualifier, i.Step.Function)
+	default:
 		return fmt.Errorf(`target.qualifier: %q cannot be asked for by version %s of web-sdk; leave it empty, or write sdk: "3"`, t.Qualifier, m.version)
 	}
 	if err := errors.Join(checkEnv(t), checkRegion(t)); err != nil {
 		return err
 	}
 	if g.Bearer.IsZero() {
-		return fmt.Errorf("auth: version %s of web-sdk needs a token: publishable_key, access_token, anonymous, or username and password", m.version)
+		return errors.New("auth: the method web-sdk needs a token: publishable_key, access_token, anonymous, or username and password")
 	}
 	token := g.Bearer.Reveal()
 	if err := checkToken(token); err != nil {
@@ -138,7 +151,7 @@ func (m webSDK) backend(i *engine.Invocation, g auth.Grant, now time.Time, to *e
 }
 
 // host returns where the library posts to: version 1 names environment and
-// region only when it is told a region, version 2 always does.
+// region only when it is told a region, versions 2 and 3 always do.
 func (m webSDK) host(t *engine.Target) string {
 	switch {
 	case t.Region != "":
@@ -150,15 +163,18 @@ func (m webSDK) host(t *engine.Target) string {
 }
 
 func (m webSDK) head(t *engine.Target, seq string, to *engine.Request) {
-	version := webSDK2
-	if m.version == "1" {
+	version := webSDK3
+	switch m.version {
+	case "2":
+		version = webSDK2
+	case "1":
 		version = webSDK1
 	}
 	to.Header = append(to.Header,
 		engine.Field{Name: "Content-Type", Value: "application/json;charset=UTF-8"},
 		engine.Field{Name: "X-SDK-Version", Value: version},
 		engine.Field{Name: "x-seqid", Value: seq})
-	if m.version == "2" {
+	if m.version != "1" {
 		to.Header = append(to.Header, engine.Field{Name: "Accept-Language", Value: webLanguage})
 	}
 	if t.Region != "" {
@@ -166,10 +182,10 @@ func (m webSDK) head(t *engine.Target, seq string, to *engine.Request) {
 	}
 }
 
-// Decode reads the function's answer: of version 3 it comes without an
+// Decode reads the function's answer: through the gateway it comes without an
 // envelope.
 func (m webSDK) Decode(i *engine.Invocation, from *engine.Response, to *engine.Reply) {
-	if m.version == "" {
+	if m.bare(i.Step.Function) {
 		read(i, from, to, false)
 		return
 	}
