@@ -19,7 +19,7 @@ func (controlPlane) Name() string { return "control-plane" }
 func (controlPlane) Notes() []string {
 	return []string{
 		"control-plane is for profiles and not for load: the platform allows 100 calls of Invoke a second.",
-		"control-plane asks for the version $LATEST where no qualifier is given; the other methods ask for $DEFAULT.",
+		"control-plane invokes the version $LATEST where no qualifier is given, and not what the alias $DEFAULT leads to, as http-api does.",
 	}
 }
 

@@ -296,11 +296,11 @@ func TestNotes(t *testing.T) {
 		want   []string
 	}{
 		{"mini-program", Options{}, []string{"OPENID", "5 s"}},
-		{"control-plane", Options{}, []string{"100 calls", "$LATEST"}},
+		{"control-plane", Options{}, []string{"100 calls", "$LATEST", "alias $DEFAULT"}},
 		{"web", Options{}, []string{"default domain", "custom domain"}},
-		{"node-sdk", Options{SDK: "2"}, []string{"node-sdk 2"}},
+		{"node-sdk", Options{SDK: "2"}, []string{"metadata", "node-sdk 2"}},
 		{"web-sdk", Options{SDK: "1"}, []string{"web-sdk 1"}},
-		{"node-sdk", Options{}, nil},
+		{"node-sdk", Options{}, []string{"30 ms", "100 connections"}},
 		{"web-sdk", Options{}, nil},
 	}
 	for _, tt := range tests {
