@@ -252,8 +252,8 @@ func TestTextFitsATerminal(t *testing.T) {
 				t.Errorf("%s, line %d has a control character: %q", name, i+1, l)
 			}
 		}
-		if name == "usual" && len(lines) > 41 {
-			t.Errorf("%s has %d lines, more than 41", name, len(lines))
+		if name == "usual" && len(lines) > 43 {
+			t.Errorf("%s has %d lines, more than 43", name, len(lines))
 		}
 	}
 }
@@ -396,4 +396,35 @@ func FuzzText(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestErrorsAreTold holds that codes, ids and messages are whole wherever there
+// is room for them.
+func TestErrorsAreTold(t *testing.T) {
+	const id = "736b39de-bab8-4ce8-8a3b-2bf9e6848e0b"
+	for _, tt := range []struct {
+		name string
+		e    record.Error
+		want string
+	}{
+		{"all of it in one line", record.Error{Count: 1, Outcome: "check_failed", Status: 200, Detail: "body.code == 0", RequestID: "r-17"},
+			"1× check_failed 200 body.code == 0  r-17"},
+		{"a message has a line of its own", record.Error{Count: 10, Outcome: "auth_failed", Status: 200, Code: "SIGN_PARAM_INVALID", Message: "the signature does not match: check secret_key", RequestID: id},
+			"10× auth_failed 200 SIGN_PARAM_INVALID  " + id + "\n    the signature does not match: check secret_key"},
+		{"so has an id beside a long code", record.Error{Count: 1200, Outcome: "function_timeout", Status: 433, Code: "FUNCTION_TIME_LIMIT_EXCEEDED", Message: "Invoking task timed out after 3 seconds", RequestID: id},
+			"1,200× function_timeout 433 FUNCTION_TIME_LIMIT_EXCEEDED\n    Invoking task timed out after 3 seconds\n    request id  " + id},
+		{"a long message is cut", record.Error{Count: 1, Outcome: "function_error", Message: strings.Repeat("0123456 ", 60)},
+			"1× function_error" + strings.Repeat("\n   "+strings.Repeat(" 0123456", 9), 2) + "\n   " + strings.Repeat(" 0123456", 9) + " …"},
+		{"a message that is the code is told once", record.Error{Count: 1, Outcome: "rejected", Code: "X", Message: "X"}, "1× rejected X"},
+	} {
+		lines := describe(tt.e, columns-2)
+		if got := strings.Join(lines, "\n"); got != tt.want {
+			t.Errorf("%s:\n%s\nwant\n%s", tt.name, got, tt.want)
+		}
+		for _, l := range lines {
+			if width(l) > columns-2 {
+				t.Errorf("%s: %d columns: %s", tt.name, width(l), l)
+			}
+		}
+	}
 }

@@ -414,28 +414,56 @@ func (p *page) errors() {
 			p.line("  and %s more of %s", count(rest), plural(int64(len(p.d.Errors)-i), "kind"))
 			break
 		}
-		p.line("  %s", describe(e, columns-2))
+		for _, l := range describe(e, columns-2) {
+			p.line("  %s", l)
+		}
 	}
 	if f := p.d.Failures; f.LeftOut > 0 {
 		p.line("  %s are kept in failures.jsonl, %s are left out", count(f.Kept), count(f.LeftOut))
 	}
 }
 
-// describe returns a kind of error in at most wide columns. What it is gives
-// way to the id, for half an id finds nothing.
-func describe(e record.Error, wide int) string {
+// maxMessage is how many lines of an error's message are shown.
+const maxMessage = 3
+
+// describe returns a kind of error in lines of at most wide columns: one, where
+// all of it fits. Nobody can look for half a code or half an id, and a message
+// often names the cure, so none gives way to the others.
+func describe(e record.Error, wide int) []string {
 	words := []string{count(e.Count) + "×", e.Outcome}
 	if e.Status != 0 {
 		words = append(words, fmt.Sprint(e.Status))
 	}
-	for _, w := range []string{e.Detail, e.Code, e.Message} {
+	for _, w := range []string{e.Detail, e.Code} {
 		if w != "" && !slices.Contains(words, w) {
 			words = append(words, w)
 		}
 	}
-	id := ""
+	head, id := clean(strings.Join(words, " ")), ""
 	if e.RequestID != "" {
 		id = "  " + fit(clean(e.RequestID), wide/2)
 	}
-	return fit(clean(strings.Join(words, " ")), wide-width(id)) + id
+	message := clean(e.Message)
+	if slices.Contains(words, e.Message) {
+		message = ""
+	}
+	if whole := strings.TrimSpace(head + " " + message); width(whole+id) <= wide {
+		return []string{whole + id}
+	}
+	lines := []string{fit(head, wide)}
+	if id != "" && width(head+id) <= wide {
+		lines, id = []string{head + id}, ""
+	}
+	const in = "    "
+	told := wrap(strings.Fields(message), "", wide-len(in))
+	if len(told) > maxMessage {
+		told = append(told[:maxMessage-1], fit(told[maxMessage-1]+" …", wide-len(in)-1))
+	}
+	for _, l := range told {
+		lines = append(lines, in+l)
+	}
+	if id != "" {
+		lines = append(lines, in+"request id"+id)
+	}
+	return lines
 }
