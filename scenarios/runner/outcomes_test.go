@@ -21,13 +21,24 @@ import (
 // run fires a scenario as the command does and returns its report.
 func run(t *testing.T, scenario string, change func(*runner.RunOptions)) *record.Document {
 	t.Helper()
+	d, err := launch(t, scenario, nil, change)
+	if err != nil {
+		t.Logf("it ended with: %v", err)
+	}
+	return d
+}
+
+// launch fires a scenario as the command does, with its environment, and returns its report and the command's error.
+func launch(t *testing.T, scenario string, env map[string]string, change func(*runner.RunOptions)) (*record.Document, error) {
+	t.Helper()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "scenario.yaml")
 	if err := os.WriteFile(file, []byte(scenario), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	var told strings.Builder
-	p := &runner.Process{In: strings.NewReader(""), Out: io.Discard, Err: runner.NewConsole(&told), Env: func(string) (string, bool) { return "", false }, Version: "test", Quiet: true}
+	p := &runner.Process{In: strings.NewReader(""), Out: io.Discard, Err: runner.NewConsole(&told), Version: "test", Quiet: true,
+		Env: func(name string) (string, bool) { v, ok := env[name]; return v, ok }}
 	o := runner.RunOptions{Source: runner.Source{File: file}, Out: filepath.Join(dir, "run")}
 	if change != nil {
 		change(&o)
@@ -36,18 +47,16 @@ func run(t *testing.T, scenario string, change func(*runner.RunOptions)) *record
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Run(t.Context(), c, o); err != nil {
-		t.Logf("it ended with: %v", err)
-	}
+	ended := p.Run(t.Context(), c, o)
 	text, err := os.ReadFile(filepath.Join(dir, "run", record.ReportFile))
 	if err != nil {
-		t.Fatalf("%v\n%s", err, &told)
+		t.Fatalf("%v after %v\n%s", err, ended, &told)
 	}
 	var d record.Document
 	if err := json.Unmarshal(text, &d); err != nil {
 		t.Fatal(err)
 	}
-	return &d
+	return &d, ended
 }
 
 // Every outcome there is comes from a fault, through the whole of volley, and

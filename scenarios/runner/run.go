@@ -72,7 +72,7 @@ func (p *Process) Run(ctx context.Context, c *scenarios.Compiled, o RunOptions) 
 
 // rowless says so where there was not one row to measure anything with.
 func (s *session) rowless(ctx context.Context, fired error) error {
-	if fired != nil || s.rows == nil || s.interrupted(ctx) {
+	if fired != nil || s.rows == nil || s.interrupted(ctx) || s.stopping() {
 		return nil
 	}
 	if s.run.Tally().Due > 0 {
@@ -102,35 +102,41 @@ type session struct {
 
 	stop    chan struct{} // closed to stop gently
 	stopped sync.Once
+	barred  chan struct{} // closed when there are no credentials any more
 	early   ending
+	mask    func(text string) string // of the scenario's secrets, and of all that was got with them
 }
 
-// An ending is why a run ended before its load did. The first reason stands.
+// An ending is why a run ended before its load did: all the reasons there are,
+// in the order in which they came up.
 type ending struct {
 	mu    sync.Mutex
-	why   string
-	err   error // what to tell beside the report; nil: nothing
-	fatal bool  // a budget is used up, or credentials are refused
+	why   []string
+	errs  []error // what to tell beside the report
+	fatal bool    // a budget is used up, or credentials are refused
 }
 
-func (e *ending) set(why string, err error, fatal bool) {
+// add adds a reason; err is what to tell beside the report, nil for nothing.
+func (e *ending) add(why string, err error, fatal bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.why == "" {
-		e.why, e.err, e.fatal = why, err, fatal
+	e.why, e.fatal = append(e.why, why), e.fatal || fatal
+	if err != nil {
+		e.errs = append(e.errs, err)
 	}
 }
 
+// get returns the reasons in words, "" when there is none.
 func (e *ending) get() (why string, err error, fatal bool) { //nolint:revive // the error is data here
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.why, e.err, e.fatal
+	return strings.Join(e.why, "; "), errors.Join(e.errs...), e.fatal
 }
 
 // open opens what a run needs, the run folder last of all: where something is
 // wrong, none is left behind.
 func (p *Process) open(ctx context.Context, c *scenarios.Compiled, o RunOptions) (s *session, err error) {
-	s = &session{p: p, c: c, o: o, plan: c.Plan, stop: make(chan struct{})}
+	s = &session{p: p, c: c, o: o, plan: c.Plan, stop: make(chan struct{}), barred: make(chan struct{})}
 	for _, f := range o.Formats {
 		if err := f.check(); err != nil {
 			return s, err
@@ -194,6 +200,7 @@ func (s *session) fire(ctx context.Context) error {
 	budget := check.WatchBudget(s.plan.Cost, func(why string) {
 		s.endFor(why, Hinted(errors.New("cost.budget: "+why), "raise cost.budget to go further"), true)
 	})
+	ctx, cut := context.WithCancelCause(ctx)
 	var asked sync.WaitGroup
 	over := make(chan struct{})
 	asked.Go(func() {
@@ -203,8 +210,10 @@ func (s *session) fire(ctx context.Context) error {
 		case <-over:
 		}
 	})
-	defer func() { close(over); asked.Wait() }()
+	asked.Go(func() { s.cutShort(cut, over) })
+	defer func() { close(over); asked.Wait(); cut(nil) }()
 
+	s.mask = masking(s.c, s.plan)
 	client := &invoke.Client{Transport: s.transport, Check: check.Reply, Limit: invoke.NewLimit(s.plan.Load.MaxRate), Fatal: s.refused}
 	s.signIn(ctx, client)
 	s.base = time.Now().Add(ahead)
@@ -219,7 +228,7 @@ func (s *session) fire(ctx context.Context) error {
 	})
 	var err error
 	s.record, err = record.Create(record.Options{Dir: s.dir, Plan: s.plan, Start: s.base, Tally: s.run.Tally,
-		OnSecond: func(second *record.Second) { s.watcher.Second(second); budget.Second(second) }, Mask: masking(s.c, s.plan)})
+		OnSecond: func(second *record.Second) { s.watcher.Second(second); budget.Second(second) }, Mask: s.mask})
 	if err != nil {
 		return err
 	}
@@ -252,14 +261,39 @@ func (s *session) signIn(ctx context.Context, client *invoke.Client) {
 	}
 }
 
-// refused ends the run when there is no way to credentials any more.
+// lastReplies is how long what is on its way may still take when there are no
+// credentials any more: nothing can follow it.
+const lastReplies = 500 * time.Millisecond
+
+// errBarred is the cause with which the rest is canceled then.
+var errBarred = errors.New("there are no credentials any more")
+
+// refused ends the run when there is no way to credentials any more. It is
+// called once at most.
 func (s *session) refused(e *auth.Error) {
-	s.endFor("there are no credentials any more: "+e.Error(), e, true)
+	s.endFor(errBarred.Error()+": "+e.Error(), e, true)
+	close(s.barred)
+}
+
+// cutShort has the run end soon after it has been barred.
+func (s *session) cutShort(cut context.CancelCauseFunc, over <-chan struct{}) {
+	select {
+	case <-s.barred:
+	case <-over:
+		return
+	}
+	wait := time.NewTimer(lastReplies)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+		cut(errBarred)
+	case <-over:
+	}
 }
 
 // endFor stops the run gently, and remembers why.
 func (s *session) endFor(why string, err error, fatal bool) {
-	s.early.set(why, err, fatal)
+	s.early.add(why, err, fatal)
 	s.end()
 }
 
@@ -288,7 +322,7 @@ func (s *session) document(ctx context.Context, fired error) (*record.Document, 
 	default:
 		d.Ended = why
 	}
-	d.Ended, d.Notes = s.c.Mask(d.Ended), notes(s.plan)
+	d.Ended, d.Notes = s.mask(d.Ended), notes(s.plan)
 	verdict := check.Judge(evidence)
 	d.Validity = verdict.Validity()
 	d.Thresholds = verdict.Void(s.watcher.Results(totals))
