@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +82,7 @@ func world() Config {
 				WebAuth: true},
 			"binary": {Reply: reply(`{"statusCode": 200, "headers": {"content-type": "image/x"}, "body": "AAE=", "isBase64Encoded": true}`)},
 			"object": {Reply: reply(`{"statusCode": 201, "body": {"a": 1}}`)},
+			"open":   {Reply: reply(`{"statusCode": 200, "headers": {"access-control-allow-origin": "*", "vary": "Accept"}, "body": "open"}`)},
 			"bad":    {Reply: reply(`{"statusCode": 99}`)},
 			"empty":  {Reply: reply(`{"statusCode": 204, "body": "ignored"}`)},
 		},
@@ -189,6 +191,17 @@ func checkRefusal(t *testing.T, res *http.Response, body, code string) {
 	}
 	if e["code"] != code || e["message"] == "" || e["requestId"] != res.Header.Get("X-Request-Id") {
 		t.Errorf("%s, want code %s and the request id of the headers", body, code)
+	}
+}
+
+// A browser takes one word about origins and not two.
+func TestAFunctionsOwnWordAboutOrigins(t *testing.T) {
+	h := ask(start(t, world()), request("GET /open", "", "Origin: https://app.example")).Header
+	if got := h.Values("Access-Control-Allow-Origin"); !slices.Equal(got, []string{"*"}) {
+		t.Errorf("Access-Control-Allow-Origin %q, want * alone", got)
+	}
+	if got := h.Values("Vary"); !slices.Equal(got, []string{"Origin", "Accept"}) {
+		t.Errorf("Vary %q", got)
 	}
 }
 

@@ -30,8 +30,11 @@ func maskHeader(name, value string) string {
 	case name == "Cookie":
 		parts := strings.Split(value, ";")
 		for i, p := range parts {
-			if k, _, ok := strings.Cut(p, "="); ok {
+			k, _, named := strings.Cut(p, "=")
+			if named {
 				parts[i] = k + "=" + auth.Mask
+			} else if strings.TrimSpace(p) != "" {
+				parts[i] = p[:len(p)-len(strings.TrimLeft(p, " "))] + auth.Mask
 			}
 		}
 		return strings.Join(parts, ";")

@@ -118,6 +118,7 @@ func TestMask(t *testing.T) {
 		{"Authorization", "s3cret", "[secret]"},
 		{"Authorization", "TC3-HMAC-SHA256 Credential=s3cret, Signature=s3cret, Token=a,b=s3cret, c", "TC3-HMAC-SHA256 Credential=[secret], Signature=[secret], Token=[secret]"},
 		{"Cookie", "a=s3cret; b=s3cret", "a=[secret]; b=[secret]"},
+		{"Cookie", "s3cret; a=s3cret; ", "[secret]; a=[secret]; "},
 		{"X-Tc-Token", "s3cret", "[secret]"},
 		{"X-Tc-Action", "Invoke", "Invoke"},
 	} {

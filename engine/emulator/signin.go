@@ -17,6 +17,10 @@ func (x *exchange) signIn() {
 	if !x.fromPage() {
 		return
 	}
+	if client := r.URL.Query().Get("client_id"); client != "" && x.s.env != "" && client != x.s.env {
+		x.deny(400, "unauthorized_client", 16, "client_id is not this environment")
+		return
+	}
 	body := x.take()
 	if int64(len(body)) > x.s.maxBody {
 		x.tooLarge()

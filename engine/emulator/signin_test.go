@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,6 +42,8 @@ func TestSignIn(t *testing.T) {
 		{"by a client credential with a token", "POST token/clientCredential", `{"grant_type":"client_credentials"}`, []string{token}, 401, codeCredentials},
 		{"who am I, without a token", "GET user/me", "", nil, 401, codeNoCredentials},
 		{"elsewhere", "POST signin/custom", "{}", []string{device}, 404, codePath},
+		{"anonymously at another environment", "POST signin/anonymously?client_id=env-2", "{}", []string{device}, 400, "unauthorized_client"},
+		{"by password at another environment", "POST signin?client_id=env-2", password, []string{device}, 400, "unauthorized_client"},
 		{"by GET", "GET signin", "", nil, 404, codePath},
 	}
 	for _, tt := range tests {
@@ -67,6 +70,32 @@ func TestSignIn(t *testing.T) {
 				t.Errorf("%s lacks something", body)
 			}
 		})
+	}
+}
+
+// TestSignInLiterally has the requests and the reply of PROTOCOL.md 2.2.
+func TestSignInLiterally(t *testing.T) {
+	s := start(t, Config{Env: "env-1", Users: map[string]string{"user1": "p"}})
+	tokens := regexp.MustCompile(`"(access_token|refresh_token|sub)":"([^"]+)"`)
+	const reply = `{"access_token":"..","expires_in":7200,"groups":[GROUPS],"refresh_token":"..","scope":"SCOPE","sub":"..","token_type":"Bearer"}`
+	var last map[string]any
+	for _, tt := range []struct{ line, body, scope, groups string }{
+		{"POST http://env-1.api.tcloudbasegateway.com/auth/v1/signin/anonymously?client_id=env-1", "{}", "anonymous", ""},
+		{"POST http://env-1.api.tcloudbasegateway.com/auth/v1/signin?client_id=env-1", `{"username":"user1","password":"p"}`, "user", `"registerUser"`},
+		{"POST http://env-1.api.tcloudbasegateway.com/auth/v1/token", `{"client_id":"env-1","client_secret":"","grant_type":"refresh_token","refresh_token":"LAST"}`, "user", `"registerUser"`},
+	} {
+		if last != nil {
+			tt.body = strings.Replace(tt.body, "LAST", last["refresh_token"].(string), 1)
+		}
+		got := text(t, ask(s, request(tt.line, tt.body, "x-device-id: d1", "x-request-id: 0123456789abcdef0123456789abcdef", "Content-Type: application/json")))
+		want := strings.NewReplacer("GROUPS", tt.groups, "SCOPE", tt.scope).Replace(reply)
+		if masked := tokens.ReplaceAllString(got, `"$1":".."`); masked != want {
+			t.Errorf("%s: %s, want %s", tt.line, masked, want)
+		}
+		last = nil
+		if err := json.Unmarshal([]byte(got), &last); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
@@ -129,6 +130,39 @@ func TestSignatureOnTheGateway(t *testing.T) {
 }
 
 // One bit of the body or of the signature is enough.
+// The requests of PROTOCOL.md 9 B and B2, with the signatures that the vendor's
+// own package made for them.
+func TestSignatureLiterally(t *testing.T) {
+	const id = "Authorization: TC3-HMAC-SHA256 Credential=AKIDFAKEFAKEFAKEFAKE0000000000000000/2023-11-14/tcb/tc3_request, "
+	for _, tt := range []struct {
+		name, query, body, want string
+		headers                 []string
+	}{
+		{"B", "", `{"name":"CloudBase","zh":"你好"}`, `{"name":"CloudBase","zh":"你好"}`, []string{"Content-Type: application/json; charset=utf-8",
+			id + "SignedHeaders=content-type;host, Signature=3242bf3927183f24aa0d139ac3cd0cba5967cba452d0fb7c3c35bcb5aa64d0ef, Timestamp=1700000000"}},
+		{"B2", "?webfn=true", `{"a":1}`, `{"a":1}`, []string{"Content-Type: application/json", "X-Qualifier: $LATEST",
+			id + "SignedHeaders=content-type;host;x-qualifier, Signature=3b6d8edda8d63ba8c485085abbb80116410b50b5a693ad9207ddf56fa3f7e969, Timestamp=1700000000"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				time.Sleep(time.Until(time.Unix(1700000000, 0)))
+				fn := Function{HTTP: tt.query != "", Reply: func(event any) ([]byte, error) {
+					if e, ok := event.(map[string]any); ok && e["httpMethod"] != nil {
+						event = json.RawMessage(e["body"].(string))
+					}
+					return json.Marshal(event)
+				}}
+				s := start(t, Config{Env: "test-env-1a2b3c", Functions: map[string]Function{"hello-world": fn},
+					Keys: map[string]string{"AKIDFAKEFAKEFAKEFAKE0000000000000000": "FAKEKEYfakekeyFAKEKEYfakekey0000"}})
+				res := ask(s, request("POST https://test-env-1a2b3c.api.tcloudbasegateway.com/v1/functions/hello-world"+tt.query, tt.body, tt.headers...))
+				if got := text(t, res); res.StatusCode != 200 || got != tt.want {
+					t.Errorf("status %d: %s, want %s", res.StatusCode, got, tt.want)
+				}
+			})
+		})
+	}
+}
+
 func TestSignatureCoversEveryByte(t *testing.T) {
 	const body = `{"a":"0123456789","b":[1,2,3]}`
 	s := start(t, signedWorld())

@@ -78,6 +78,7 @@ func TestWechatTokenRefusals(t *testing.T) {
 	const stable, legacy = "POST https://api.weixin.qq.com/cgi-bin/stable_token", "GET https://api.weixin.qq.com/cgi-bin/token?grant_type=client_credential&"
 	for _, tt := range []row{
 		{"an unknown app", stable, nil, `{"grant_type":"client_credential","appid":"wx2","secret":"app-secret"}`, 200, `{"errcode":40013,"errmsg":"invalid appid rid: ID"}`, "||auth_failed|40013"},
+		{"an app whose id is endless", stable, nil, `{"grant_type":"client_credential","appid":"` + strings.Repeat("x", 65) + `","secret":"app-secret"}`, 200, `{"errcode":40013,"errmsg":"invalid appid rid: ID"}`, "||auth_failed|40013"},
 		{"a wrong secret", stable, nil, `{"grant_type":"client_credential","appid":"wx1","secret":"x"}`, 200, `{"errcode":40125,"errmsg":"invalid appsecret rid: ID"}`, "||auth_failed|40125"},
 		{"no app", stable, nil, `{"grant_type":"client_credential","secret":"x"}`, 200, `{"errcode":41002,"errmsg":"appid missing rid: ID"}`, "||auth_failed|41002"},
 		{"no secret", stable, nil, `{"grant_type":"client_credential","appid":"wx1"}`, 200, `{"errcode":41004,"errmsg":"appsecret missing rid: ID"}`, "||auth_failed|41004"},
@@ -230,6 +231,14 @@ func TestWechatAppsAreBounded(t *testing.T) {
 		got := text(t, ask(s, request("POST /cgi-bin/stable_token", `{"grant_type":"client_credential","appid":"wx`+jsonText(i)+`","secret":"x"}`)))
 		if full := i == wechatApps; strings.Contains(got, `"errcode":45009,`) != full {
 			t.Fatalf("app %d: %s", i, got)
+		}
+	}
+	s = start(t, Config{})
+	long := strings.Repeat("x", wechatAppID)
+	for _, app := range []string{long, long + "x"} {
+		got := text(t, ask(s, request("GET /cgi-bin/token?grant_type=client_credential&secret=x&appid="+app, "")))
+		if kept := s.weixin.apps[app] != nil; kept != (app == long) || strings.Contains(got, "access_token") != kept {
+			t.Errorf("an id of %d bytes is kept: %v; %s", len(app), kept, got)
 		}
 	}
 }

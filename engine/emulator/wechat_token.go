@@ -63,7 +63,7 @@ func (x *exchange) isApp(grant, app, secret string) bool {
 		return refuse(outcomeAuth, 41002, "appid missing")
 	case secret == "":
 		return refuse(outcomeAuth, 41004, "appsecret missing")
-	case len(apps) > 0 && !known:
+	case len(app) > wechatAppID, len(apps) > 0 && !known:
 		return refuse(outcomeAuth, 40013, "invalid appid")
 	case len(apps) > 0 && !same(secret, want.Reveal()):
 		return refuse(outcomeAuth, 40125, "invalid appsecret")
@@ -134,6 +134,7 @@ type wechatApp struct {
 
 const (
 	wechatApps    = 1024 // apps that may have tokens
+	wechatAppID   = 64   // bytes of an app's id, which is remembered
 	wechatForced  = 20   // renewals by force in a day
 	wechatForcing = 30 * time.Second
 )
