@@ -109,8 +109,10 @@ func (e *corsError) Error() string { return e.err.Error() }
 
 // preflight asks for leave to send q where a browser would have to, unless an
 // earlier answer still counts. Callers that need the same leave at the same
-// time ask once. It returns how long that took, less than 0 when nothing was
-// needed. The error is a *corsError where leave was not given.
+// time ask once; where the answer gives none that lasts, each then asks for
+// itself, and nobody waits in a line. It returns how long that took, less than
+// 0 when nothing was needed. The error is a *corsError where leave was not
+// given.
 func (c *Client) preflight(ctx context.Context, i *engine.Invocation, q *engine.Request) (took time.Duration, err error) {
 	m, ok := i.Step.Target.Method.(browser)
 	if !ok {
@@ -121,42 +123,67 @@ func (c *Client) preflight(ctx context.Context, i *engine.Invocation, q *engine.
 		return -1, nil
 	}
 	t, key, began := c.tab(i), leaveKey(q, &ask), time.Now()
-	for {
-		t.mu.Lock()
-		l, known := t.leaves[key]
-		switch {
-		case known && l.asked == nil && began.Before(l.until):
-			t.mu.Unlock()
-			if waited := time.Since(began); waited > time.Millisecond {
-				return waited, nil // for the answer to somebody else
-			}
-			return -1, nil
-		case known && l.asked != nil:
-			t.mu.Unlock()
-			select {
-			case <-l.asked:
-				continue
-			case <-ctx.Done():
-				return time.Since(began), ctx.Err()
-			}
+	given, asked, first := t.leave(key, began)
+	if !first && !given {
+		select {
+		case <-asked:
+		case <-ctx.Done():
+			return time.Since(began), ctx.Err()
 		}
-		if t.leaves == nil || len(t.leaves) >= maxLeaves {
-			t.leaves = map[string]leave{}
+		given = t.given(key, began)
+	}
+	if given {
+		if waited := time.Since(began); waited > time.Millisecond {
+			return waited, nil // for the answer to somebody else
 		}
-		asked := make(chan struct{})
-		t.leaves[key] = leave{asked: asked}
-		t.mu.Unlock()
+		return -1, nil
+	}
+	lasts, err := c.askLeave(ctx, m, i.Worker, q, &ask)
+	now := time.Now()
+	t.answer(key, asked, first, err == nil && lasts > 0, now.Add(lasts))
+	return now.Sub(began), err
+}
 
-		lasts, err := c.askLeave(ctx, m, i.Worker, q, &ask)
-		now := time.Now()
-		t.mu.Lock()
+// leave reports whether there is leave that counts at a time. Where there is
+// none, asked is closed when the answer to who asks for it is there: the
+// caller itself, when it is the first.
+func (t *tab) leave(key string, at time.Time) (given bool, asked chan struct{}, first bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch l := t.leaves[key]; {
+	case l.asked != nil:
+		return false, l.asked, false
+	case at.Before(l.until):
+		return true, nil, false
+	}
+	if t.leaves == nil || len(t.leaves) >= maxLeaves {
+		t.leaves = map[string]leave{}
+	}
+	asked = make(chan struct{})
+	t.leaves[key] = leave{asked: asked}
+	return false, asked, true
+}
+
+// given reports whether there is leave that counts at a time.
+func (t *tab) given(key string, at time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return at.Before(t.leaves[key].until)
+}
+
+// answer takes in the answer to one that asked for leave, and tells those who
+// wait if it was the first to ask.
+func (t *tab) answer(key string, asked chan struct{}, first, given bool, until time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch l, known := t.leaves[key]; {
+	case given && (known || len(t.leaves) < maxLeaves):
+		t.leaves[key] = leave{until: until}
+	case first && l.asked == asked:
 		delete(t.leaves, key)
-		if err == nil && lasts > 0 {
-			t.leaves[key] = leave{until: now.Add(lasts)}
-		}
-		t.mu.Unlock()
+	}
+	if first {
 		close(asked)
-		return now.Sub(began), err
 	}
 }
 

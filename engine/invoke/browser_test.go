@@ -1,6 +1,7 @@
 package invoke
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -97,10 +98,12 @@ func TestPreflightRefused(t *testing.T) {
 		outcome engine.Outcome
 		detail  string
 		status  int
+		says    string
 	}{
-		{"no leave", line{status: 403}, engine.Rejected, "cors", 403},
-		{"no reply", line{err: errors.New("x")}, engine.NetworkError, detailOther, 0},
-		{"no reply in time", line{wait: time.Hour}, engine.ClientTimeout, "", 0},
+		{"no leave", line{status: 403}, engine.Rejected, "cors", 403, "the preflight was refused"},
+		{"no reply", line{err: errors.New("x")}, engine.NetworkError, detailOther, 0, "the preflight: "},
+		{"no connection in time", line{wait: time.Hour}, engine.ClientTimeout, "", 0, "while asking for leave (preflight)"},
+		{"no reply in time", line{took: time.Hour}, engine.ClientTimeout, "", 0, "while asking for leave (preflight)"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -111,6 +114,9 @@ func TestPreflightRefused(t *testing.T) {
 				c.Invoke(t.Context(), call(func(i *engine.Invocation) { i.Step.Target.Method = plain{leave: true} }), &r)
 				if r.Reply.Outcome != tt.outcome || r.Reply.Detail != tt.detail || r.Reply.Status != tt.status || len(s.asked) != 1 {
 					t.Errorf("%v %q %d after %d requests; want %v %q %d after one", r.Reply.Outcome, r.Reply.Detail, r.Reply.Status, len(s.asked), tt.outcome, tt.detail, tt.status)
+				}
+				if !strings.Contains(r.Reply.Message, tt.says) || r.Lateness() != 0 {
+					t.Errorf("%q, late by %v; want %q", r.Reply.Message, r.Lateness(), tt.says)
 				}
 			})
 		})
@@ -137,6 +143,39 @@ func TestMembersShareLeave(t *testing.T) {
 			t.Errorf("%d requests, want 21", len(s.asked))
 		}
 	})
+}
+
+// byVerb answers all requests of a verb alike.
+type byVerb map[string]line
+
+func (b byVerb) Exchange(ctx context.Context, worker int, q *engine.Request, p *engine.Response, t *Timing) error {
+	return (&script{lines: []line{b[q.Verb]}}).Exchange(ctx, worker, q, p, t)
+}
+
+// TestMembersWithoutALastingLeave holds that leave that lasts for no later
+// request is asked for by everybody, and that nobody waits in a line for it.
+func TestMembersWithoutALastingLeave(t *testing.T) {
+	for name, answer := range map[string]line{"it does not last": allow("0s"), "it is refused": {status: 403, took: 30 * ms}, "none comes": {err: errors.New("x"), took: 30 * ms}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := &Client{Transport: byVerb{"OPTIONS": answer, "POST": {status: 200}}, Base: time.Now()}
+				var all sync.WaitGroup
+				for range 20 {
+					all.Go(func() {
+						var r engine.Result
+						c.Invoke(t.Context(), call(func(i *engine.Invocation) { i.Step.Target.Method = plain{leave: true} }), &r)
+						if r.Response() > 60*ms || r.Lateness() != 0 {
+							t.Errorf("%v after %v, late %v; want one preflight of its own at most, beside that of the first", r.Reply.Outcome, r.Response(), r.Lateness())
+						}
+					})
+				}
+				all.Wait()
+				for key, l := range c.tabs.all[0].leaves {
+					t.Errorf("%q is remembered: %+v", key, l)
+				}
+			})
+		})
+	}
 }
 
 func TestLeavesAreBounded(t *testing.T) {

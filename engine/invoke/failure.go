@@ -50,12 +50,17 @@ func failure(ctx, tctx context.Context, timeout time.Duration, t *Timing, err er
 		return engine.Reply{Outcome: engine.Canceled, Message: stopped(ctx)}
 	}
 	detail, message := classify(err)
+	if t.leave {
+		message = "the preflight: " + message
+	}
 	return engine.Reply{Outcome: engine.NetworkError, Detail: detail, Message: words(message)}
 }
 
 // stage says how far an exchange came.
 func stage(t *Timing) string {
 	switch p := t.Phases; {
+	case t.leave:
+		return "asking for leave (preflight)"
 	case t.Start < 0:
 		return "waiting for a free connection; raise connections"
 	case p.Receive >= 0:

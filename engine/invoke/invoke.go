@@ -34,6 +34,8 @@ type Timing struct {
 
 	BytesOut int64 // body bytes sent
 	BytesIn  int64 // body bytes read, as they were on the wire
+
+	leave bool // it came to no more than asking for leave
 }
 
 // A Client is an engine.Invoker: it makes attempts by a Transport, checks
@@ -133,7 +135,7 @@ func (c *Client) attempt(ctx context.Context, r *engine.Result, due, held time.D
 	if err == nil {
 		err = c.exchange(tctx, i, r.Request, &p, &t)
 	} else {
-		t.End = time.Since(c.Base) // it came to no more than asking for leave
+		t.End, t.leave = time.Since(c.Base), true
 	}
 	if err != nil {
 		r.Reply = failure(ctx, tctx, i.Step.Target.Timeout, &t, err)
