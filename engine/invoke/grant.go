@@ -13,14 +13,66 @@ import (
 
 // renew reports whether the last attempt was refused for its token's age, and
 // shall be made once more with another. It is not one of the scenario's
-// retries: a token that runs out is the generator's business.
+// retries: a token that runs out is the generator's business. It happens once;
+// but a token that was refused is given up whenever that is, so that no retry
+// uses it.
 func (c *Client) renew(r *engine.Result) bool {
 	source := r.Invocation.Step.Target.Auth
-	if !r.Reply.TokenExpired || r.Renewed || source == nil || !source.Refused(r.Grant) {
+	if !r.Reply.TokenExpired || source == nil || !source.Refused(r.Grant) || r.Renewed {
 		return false
 	}
 	r.Renewed = true
 	return true
+}
+
+// leastWait is how long a source must take for a grant to have been waited for:
+// below, it had one, and the time went into asking.
+const leastWait = time.Millisecond
+
+// grant gets what the next attempt is authorized with, and returns how long it
+// waited for that. When there is none, the reply says why.
+func (c *Client) grant(ctx context.Context, r *engine.Result) (waited time.Duration, reply engine.Reply, ok bool) {
+	r.Grant = auth.Grant{}
+	source := r.Invocation.Step.Target.Auth
+	if source == nil {
+		return 0, engine.Reply{}, true
+	}
+	asked := time.Now()
+	var err error
+	r.Grant, err = source.Grant(ctx, c.exchangeTokens())
+	if waited = time.Since(asked); waited < leastWait {
+		waited = 0
+	}
+	switch {
+	case err == nil:
+		return waited, engine.Reply{}, true
+	case ctx.Err() != nil:
+		return waited, engine.Reply{Outcome: engine.Canceled, Message: stopped(ctx)}, false
+	}
+	c.report(err)
+	return waited, engine.Reply{Outcome: engine.AuthFailed, Detail: "grant", Message: words("no credentials: " + err.Error())}, false
+}
+
+// admit waits for leave to make one attempt, and for the grant to make it with.
+// Leave is not saved up while there is no grant: whoever waited for that waits
+// for leave again, or all who did would break the ceiling together. It returns
+// how long the waits were; when there will be no attempt, the reply says why.
+func (c *Client) admit(ctx context.Context, r *engine.Result) (held time.Duration, reply engine.Reply, ok bool) {
+	for {
+		waited, err := c.Limit.wait(ctx)
+		held += waited
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return held, engine.Reply{Outcome: engine.Canceled, Message: stopped(ctx)}, false
+		}
+		waited, reply, ok = c.grant(ctx, r)
+		held += waited
+		if !ok || waited == 0 || c.Limit == nil {
+			return held, reply, ok
+		}
+	}
 }
 
 // SignIn gets every grant that a plan needs, so that the first invocations do

@@ -97,13 +97,15 @@ func TestRefusedTokens(t *testing.T) {
 		attempts int
 		renewed  bool
 		fatal    bool
+		turn     int64 // how many tokens have been given up
 	}{
-		{"a token that passes is kept", &rota{last: 9}, "token 1", nil, engine.OK, 1, 1, false, false},
-		{"one too old is renewed, once", &rota{last: 9}, "token 2", nil, engine.OK, 2, 2, true, false},
-		{"and not again", &rota{last: 9}, "token 3", nil, engine.AuthFailed, 2, 2, true, false},
-		{"one that cannot be renewed is refused", &rota{last: 1}, "token 2", nil, engine.AuthFailed, 1, 1, false, false},
-		{"a renewal is not one of the scenario's tries", &rota{last: 9}, "token 9", retry(2, engine.AuthFailed), engine.AuthFailed, 3, 3, true, false},
-		{"a failing renewal is fatal", &rota{last: 9, fail: dead}, "token 2", nil, engine.AuthFailed, 1, 1, true, true},
+		{"a token that passes is kept", &rota{last: 9}, "token 1", nil, engine.OK, 1, 1, false, false, 0},
+		{"one too old is renewed, once", &rota{last: 9}, "token 2", nil, engine.OK, 2, 2, true, false, 1},
+		{"and not again", &rota{last: 9}, "token 3", nil, engine.AuthFailed, 2, 2, true, false, 2},
+		{"one that cannot be renewed is refused", &rota{last: 1}, "token 2", nil, engine.AuthFailed, 1, 1, false, false, 0},
+		{"a renewal is not one of the scenario's tries", &rota{last: 9}, "token 9", retry(2, engine.AuthFailed), engine.AuthFailed, 3, 3, true, false, 3},
+		{"a try of the scenario's uses no token that was refused", &rota{last: 9}, "token 3", retry(2, engine.AuthFailed), engine.OK, 3, 3, true, false, 2},
+		{"a failing renewal is fatal", &rota{last: 9, fail: dead}, "token 2", nil, engine.AuthFailed, 1, 1, true, true, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -121,6 +123,9 @@ func TestRefusedTokens(t *testing.T) {
 				if r.Reply.Outcome != tt.outcome || g.n.Load() != tt.requests || len(r.Attempts) != tt.attempts || r.Renewed != tt.renewed {
 					t.Errorf("%v after %d requests, %d attempts, renewed %v; want %v, %d, %d, %v",
 						r.Reply.Outcome, g.n.Load(), len(r.Attempts), r.Renewed, tt.outcome, tt.requests, tt.attempts, tt.renewed)
+				}
+				if n := tt.source.turn.Load(); n != tt.turn {
+					t.Errorf("%d tokens were given up, want %d", n, tt.turn)
 				}
 				if (len(told) == 1) != tt.fatal {
 					t.Errorf("told %v, want fatal %v", told, tt.fatal)
@@ -157,6 +162,34 @@ func TestManyRefusedAtOnce(t *testing.T) {
 		}
 		if source.asks.Load() != 1 || g.n.Load() != 1000 {
 			t.Errorf("%d renewals, %d requests; want 1 and 1000", source.asks.Load(), g.n.Load())
+		}
+	})
+}
+
+// TestCeilingHoldsAfterAWaitForAToken holds that leave to send is not saved up
+// while there is no token to send with.
+func TestCeilingHoldsAfterAWaitForAToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &rota{last: 9, slow: make(chan time.Duration, 1)}
+		source.slow <- 5 * time.Second
+		source.turn.Store(1) // so that the first token has to be waited for
+		s := &script{}
+		c := &Client{Transport: s, Base: time.Now(), Limit: NewLimit(20)}
+		var all sync.WaitGroup
+		for range 100 {
+			all.Go(func() {
+				var r engine.Result
+				c.Invoke(t.Context(), call(func(i *engine.Invocation) { i.Step.Target.Auth = source }), &r)
+				if r.Lateness() != 0 || r.Held != r.Response() {
+					t.Errorf("held %v of %v, late by %v", r.Held, r.Response(), r.Lateness())
+				}
+			})
+		}
+		all.Wait()
+		for n := 21; n < len(s.begun); n++ {
+			if took := s.begun[n] - s.begun[n-21]; took < time.Second {
+				t.Fatalf("21 requests within %v, at %v: the ceiling is 20/s", took, s.begun[n])
+			}
 		}
 	})
 }

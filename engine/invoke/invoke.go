@@ -101,21 +101,16 @@ func (c *Client) Invoke(ctx context.Context, i *engine.Invocation, r *engine.Res
 // nothing to send.
 func (c *Client) attempt(ctx context.Context, r *engine.Result, due, held time.Duration) bool {
 	i := r.Invocation
-	waited, err := c.Limit.wait(ctx)
-	held += waited
-	r.Held += waited
-	if err == nil {
-		err = ctx.Err()
-	}
-	if err != nil {
-		c.unsent(r, engine.Reply{Outcome: engine.Canceled, Message: stopped(ctx)})
-		return false
-	}
-	waited, reply, ok := c.encode(ctx, r)
+	waited, reply, ok := c.admit(ctx, r)
 	held += waited
 	r.Held += waited
 	if !ok {
 		c.unsent(r, reply)
+		return false
+	}
+	*r.Request = engine.Request{Header: r.Request.Header[:0]}
+	if err := i.Step.Target.Method.Encode(i, r.Grant, time.Now(), r.Request); err != nil {
+		c.unsent(r, engine.Reply{Outcome: engine.Rejected, Detail: "request", Message: words(err.Error())})
 		return false
 	}
 
@@ -165,41 +160,6 @@ func (c *Client) attempt(ctx context.Context, r *engine.Result, due, held time.D
 		Phases: t.Phases, Reused: t.Reused, BytesOut: t.BytesOut, BytesIn: t.BytesIn,
 	})
 	return true
-}
-
-// leastWait is how long a source must take for a grant to have been waited for:
-// below, it had one, and the time went into asking.
-const leastWait = time.Millisecond
-
-// encode writes the request of the next attempt, with a grant that is valid
-// now, and returns how long it waited for that. When it cannot, the reply says
-// why.
-func (c *Client) encode(ctx context.Context, r *engine.Result) (waited time.Duration, reply engine.Reply, ok bool) {
-	i := r.Invocation
-	target := i.Step.Target
-	r.Grant = auth.Grant{}
-	now := time.Now()
-	if target.Auth != nil {
-		var err error
-		r.Grant, err = target.Auth.Grant(ctx, c.exchangeTokens())
-		asked := now
-		now = time.Now()
-		if waited = now.Sub(asked); waited < leastWait {
-			waited = 0
-		}
-		if err != nil {
-			if ctx.Err() != nil {
-				return waited, engine.Reply{Outcome: engine.Canceled, Message: stopped(ctx)}, false
-			}
-			c.report(err)
-			return waited, engine.Reply{Outcome: engine.AuthFailed, Detail: "grant", Message: words("no credentials: " + err.Error())}, false
-		}
-	}
-	*r.Request = engine.Request{Header: r.Request.Header[:0]}
-	if err := target.Method.Encode(i, r.Grant, now, r.Request); err != nil {
-		return waited, engine.Reply{Outcome: engine.Rejected, Detail: "request", Message: words(err.Error())}, false
-	}
-	return waited, engine.Reply{}, true
 }
 
 // unsent writes down that no attempt was made, or no further one.
