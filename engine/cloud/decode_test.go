@@ -158,6 +158,21 @@ func TestDecode(t *testing.T) {
 	}
 }
 
+// TestDecodeByWebfnHeader holds that a method of events that is told to ask an
+// HTTP function tells the function's own failures from the platform's.
+func TestDecodeByWebfnHeader(t *testing.T) {
+	own := answer(502, `{"code":"SYS_ERR","message":"m"}`, "x-cloudbase-upstream-status-code: 502")
+	for _, m := range []engine.Method{httpAPI{}, webSDK{}} {
+		for value, want := range map[string]engine.Outcome{"true": engine.FunctionError, "false": engine.PlatformError, "": engine.PlatformError} {
+			var r engine.Reply
+			m.Decode(call(func(i *engine.Invocation) { i.Header = []engine.Field{{Name: "x-tcb-webfn", Value: value}} }), own, &r)
+			if r.Outcome != want {
+				t.Errorf("%s with %q: %v, want %v", m.Name(), value, r.Outcome, want)
+			}
+		}
+	}
+}
+
 func TestDecodeOKStatus(t *testing.T) {
 	body := `{"code":"FUNCTION_NOT_FOUND","message":"m"}`
 	for method := range Methods() {

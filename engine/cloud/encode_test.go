@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -264,4 +265,53 @@ func TestLongBodiesAreNotParsed(t *testing.T) {
 	if isJSON([]byte(strings.Repeat(" ", maxWhole+1))) {
 		t.Error("blanks pass for JSON")
 	}
+}
+
+// FuzzEncode holds that no method panics, and that what it writes stays within
+// its line and goes where it should, whatever a scenario says.
+func FuzzEncode(f *testing.F) {
+	f.Add("env-1", "ap-shanghai", "hello-world", "3", "/a?b=c", "X-A", "1", `{"a":1}`, "")
+	f.Add("Env", "", "lcap-data", "", "/%zz\r\n", "Host", "h", " [1] ", "http://h:1/p")
+	f.Add("e", "r\n", "a b", "\x00", "//", "content-length", "\n", "\xff", "http://u:p@h?q#f")
+	var all []engine.Method
+	for _, m := range every(f) {
+		all = append(all, m)
+	}
+	all = append(all, page(nil))
+	both := fakeKeys("S")
+	grants := []auth.Grant{{}, grant("T"), both}
+	f.Fuzz(func(t *testing.T, env, region, function, qualifier, path, name, value, data, endpoint string) {
+		for _, m := range all {
+			for _, g := range grants {
+				i := call(func(i *engine.Invocation) {
+					i.Step.Function, i.Step.Target.Env, i.Step.Target.Region, i.Step.Target.Qualifier, i.Step.Target.Endpoint = function, env, region, qualifier, endpoint
+					i.Path, i.Header, i.Data = path, []engine.Field{{Name: name, Value: value}}, []byte(data)
+					i.Query = []engine.Field{{Name: name, Value: value}}
+				})
+				var q engine.Request
+				if m.Encode(i, g, fakeNow, &q) != nil {
+					continue
+				}
+				if strings.ContainsFunc(q.Verb+q.Scheme+q.Host+q.Path+q.Query, func(r rune) bool { return r <= ' ' || r == 0x7f }) || !strings.HasPrefix(q.Path, "/") {
+					t.Errorf("%s: %s", m.Name(), render(&q))
+				}
+				u, err := url.Parse(q.URL())
+				if err != nil || u.Host != q.Host || u.User != nil {
+					t.Errorf("%s: %s leads to %v, %v", m.Name(), q.URL(), u, err)
+				}
+				for _, h := range q.Header {
+					if h.Name == "" || strings.ContainsFunc(h.Value, control) {
+						t.Errorf("%s: header %q: %q", m.Name(), h.Name, h.Value)
+					}
+				}
+				if w, ok := m.(web); ok {
+					var ask engine.Request
+					if w.Preflight(&q, &ask) && ask.Verb != "OPTIONS" {
+						t.Errorf("a preflight by %s", ask.Verb)
+					}
+					_, _ = w.Leave(&q, &engine.Response{Status: 200, Header: q.Header})
+				}
+			}
+		}
+	})
 }

@@ -3,6 +3,8 @@ package cloud
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"volley/engine"
@@ -50,5 +52,14 @@ func (httpAPI) Encode(i *engine.Invocation, g auth.Grant, now time.Time, to *eng
 
 // Decode reads the function's answer, which comes without an envelope.
 func (httpAPI) Decode(i *engine.Invocation, from *engine.Response, to *engine.Reply) {
-	read(i, from, to, false)
+	read(i, from, to, webfn(i))
+}
+
+// webfn reports whether the scenario itself says, by its header, that the
+// target is an HTTP function, whose answer the gateway passes through
+// (PROTOCOL.md 1.1).
+func webfn(i *engine.Invocation) bool {
+	return slices.ContainsFunc(i.Header, func(f engine.Field) bool {
+		return strings.EqualFold(f.Name, "X-Tcb-Webfn") && strings.EqualFold(f.Value, "true")
+	})
 }

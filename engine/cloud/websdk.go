@@ -186,7 +186,7 @@ func (m webSDK) head(t *engine.Target, seq string, to *engine.Request) {
 // envelope.
 func (m webSDK) Decode(i *engine.Invocation, from *engine.Response, to *engine.Reply) {
 	if m.bare(i.Step.Function) {
-		read(i, from, to, false)
+		read(i, from, to, webfn(i))
 		return
 	}
 	readEnvelope(i, from, to)
