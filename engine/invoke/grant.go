@@ -99,10 +99,14 @@ func (c *Client) report(err error) {
 	}
 }
 
-// exchangeTokens returns the way to where tokens are made: the transport's.
-// Such requests are no invocations; nothing of them is recorded.
+// exchangeTokens returns the way to where tokens are made. Such requests are no
+// invocations; nothing of them is recorded.
 func (c *Client) exchangeTokens() auth.Exchange {
 	c.ready.Do(func() {
+		transport := c.Tokens
+		if transport == nil {
+			transport = c.Transport
+		}
 		c.ask = func(ctx context.Context, q *auth.Ask) (*auth.Answer, error) {
 			u, err := url.Parse(q.URL)
 			if err != nil {
@@ -116,7 +120,7 @@ func (c *Client) exchangeTokens() auth.Exchange {
 			var p engine.Response
 			began := time.Now()
 			t := Timing{Base: began, Start: -1, Phases: engine.NoPhases()}
-			if err := c.Transport.Exchange(ctx, 0, r, &p, &t); err != nil {
+			if err := transport.Exchange(ctx, 0, r, &p, &t); err != nil {
 				return nil, fmt.Errorf("%s: %s", u.Host, reason(ctx, err))
 			}
 			return &auth.Answer{Status: p.Status, Body: p.Body}, nil

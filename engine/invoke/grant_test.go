@@ -216,6 +216,22 @@ func TestSignIn(t *testing.T) {
 // An origin is a source that has an identity, as those of plans have.
 type origin struct{ source }
 
+// TestTokensGoTheirOwnWay holds that who asks for a token does not wait behind
+// invocations, where there is another way.
+func TestTokensGoTheirOwnWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		busy, own := &script{lines: []line{{wait: time.Hour}}}, &script{lines: []line{{status: 418}}}
+		for want, c := range map[int]*Client{418: {Transport: busy, Tokens: own, Base: time.Now()}, 200: {Transport: &script{}, Base: time.Now()}} {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			a, err := c.exchangeTokens()(ctx, &auth.Ask{Verb: "POST", URL: "https://h.example/auth"})
+			cancel()
+			if err != nil || a.Status != want {
+				t.Errorf("%+v, %v; want status %d", a, err, want)
+			}
+		}
+	})
+}
+
 func TestTokenExchange(t *testing.T) {
 	s := &script{lines: []line{{status: 400}, {err: errors.New("broken pipe")}}}
 	c := &Client{Transport: s, Base: time.Now()}

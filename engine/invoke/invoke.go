@@ -42,6 +42,7 @@ type Timing struct {
 // their replies, and tries again what the scenario wants tried again.
 type Client struct {
 	Transport Transport
+	Tokens    Transport // of requests for tokens, so that they wait behind no invocation; nil: Transport
 	Base      time.Time // time zero of the run
 
 	// Check judges a reply that is ok, and may turn it into check_failed; nil
