@@ -21,11 +21,11 @@ import (
 // Invoke invokes the one function of a scenario once: the reply goes to
 // standard output, what is known about it to standard error.
 func (p *Process) Invoke(ctx context.Context, c *scenarios.Compiled, s Source) error {
-	t, err := p.transport(c, s, 1, nil)
+	t, err := p.connect(c, s, 1, nil)
 	if err != nil {
 		return err
 	}
-	defer t.Close()
+	defer t.close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	var asked sync.WaitGroup
 	asked.Go(func() {
@@ -38,7 +38,7 @@ func (p *Process) Invoke(ctx context.Context, c *scenarios.Compiled, s Source) e
 	defer func() { cancel(nil); asked.Wait() }()
 
 	base := time.Now()
-	client := &invoke.Client{Transport: t, Base: base, Check: check.Reply}
+	client := &invoke.Client{Transport: t.invocations, Tokens: t.tokens, Base: base, Check: check.Reply}
 	if err := client.SignIn(ctx, c.Plan); err != nil && ctx.Err() == nil {
 		return ExitError{check.Ending{Stopped: true}.ExitCode(), err}
 	}

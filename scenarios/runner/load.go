@@ -100,12 +100,22 @@ func (p *Process) environment(pairs []string) (func(string) (string, bool), erro
 	}, nil
 }
 
-// transport opens the connections' side of a run.
-func (p *Process) transport(c *scenarios.Compiled, s Source, parallel int, trust []byte) (*invoke.HTTP, error) {
-	o := invoke.Options{
-		Protocol: c.Client.Protocol, Connections: c.Client.Connections, NoKeepAlive: !c.Client.KeepAlive, MaxIdle: parallel,
-		UserAgent: "volley/" + p.Version, Insecure: s.Insecure, CAFile: trust, Proxy: p.proxy,
+// transports are the connections' side of a run: one that invocations use, as
+// the scenario says, and one for those who ask for tokens, which the scenario's
+// protocol and number of connections do not concern.
+type transports struct{ invocations, tokens *invoke.HTTP }
+
+func (t transports) close() {
+	for _, h := range []*invoke.HTTP{t.invocations, t.tokens} {
+		if h != nil {
+			h.Close()
+		}
 	}
+}
+
+// connect opens the connections' side of a run.
+func (p *Process) connect(c *scenarios.Compiled, s Source, parallel int, trust []byte) (t transports, err error) {
+	o := invoke.Options{UserAgent: "volley/" + p.Version, Insecure: s.Insecure, CAFile: trust, Proxy: p.proxy, MaxIdle: 1}
 	if s.Connect != "" {
 		o.Proxy = nil
 		o.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
@@ -115,13 +125,16 @@ func (p *Process) transport(c *scenarios.Compiled, s Source, parallel int, trust
 	if s.CAFile != "" {
 		pem, err := os.ReadFile(s.CAFile)
 		if err != nil {
-			return nil, Hinted(fmt.Errorf("--ca-file: %w", err), "name a file of certificates in PEM")
+			return t, Hinted(fmt.Errorf("--ca-file: %w", err), "name a file of certificates in PEM")
 		}
 		o.CAFile = append(pem, trust...)
 	}
-	t, err := invoke.NewHTTP(o)
+	if t.tokens, err = invoke.NewHTTP(o); err == nil {
+		o.Protocol, o.Connections, o.NoKeepAlive, o.MaxIdle = c.Client.Protocol, c.Client.Connections, !c.Client.KeepAlive, parallel
+		t.invocations, err = invoke.NewHTTP(o)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("transport: %w", err)
+		return t, fmt.Errorf("transport: %w", err)
 	}
 	return t, nil
 }

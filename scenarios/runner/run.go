@@ -88,11 +88,11 @@ type session struct {
 	o    RunOptions
 	plan *engine.Plan
 
-	dir       string
-	gateway   *gateway
-	transport *invoke.HTTP
-	rows      *dataset.Reader
-	timer     pace.Timer
+	dir     string
+	gateway *gateway
+	wires   transports
+	rows    *dataset.Reader
+	timer   pace.Timer
 
 	base    time.Time
 	run     *engine.Run
@@ -151,7 +151,7 @@ func (p *Process) open(ctx context.Context, c *scenarios.Compiled, o RunOptions)
 		s.plan, trust = s.c.Plan, s.gateway.cert
 		p.detail("the emulator listens on %s", s.gateway.url)
 	}
-	if s.transport, err = p.transport(c, o.Source, s.parallel(), trust); err != nil {
+	if s.wires, err = p.connect(c, o.Source, s.parallel(), trust); err != nil {
 		return s, err
 	}
 	if c.Data != nil {
@@ -214,7 +214,8 @@ func (s *session) fire(ctx context.Context) error {
 	defer func() { close(over); asked.Wait(); cut(nil) }()
 
 	s.mask = masking(s.c, s.plan)
-	client := &invoke.Client{Transport: s.transport, Check: check.Reply, Limit: invoke.NewLimit(s.plan.Load.MaxRate), Fatal: s.refused}
+	client := &invoke.Client{Transport: s.wires.invocations, Tokens: s.wires.tokens, Check: check.Reply,
+		Limit: invoke.NewLimit(s.plan.Load.MaxRate), Fatal: s.refused}
 	s.signIn(ctx, client)
 	s.base = time.Now().Add(ahead)
 	client.Base = s.base
@@ -379,9 +380,7 @@ func (s *session) close() error {
 	if s.rows != nil {
 		errs = append(errs, s.rows.Close())
 	}
-	if s.transport != nil {
-		s.transport.Close()
-	}
+	s.wires.close()
 	if s.timer != nil {
 		errs = append(errs, s.timer.Close())
 	}

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -156,6 +158,29 @@ func TestOneRefreshServesAll(t *testing.T) {
 				t.Errorf("%d refused, %d renewed; want each refused once: statuses %v", g.turned, d.Total.Renewed, d.Total.Statuses)
 			}
 		})
+	}
+}
+
+// How invocations are sent has nothing to do with how tokens are asked for:
+// where these are made may speak another protocol, and the one connection that
+// a scenario allows is not theirs to wait for.
+func TestTokensHaveConnectionsOfTheirOwn(t *testing.T) {
+	g, at := newTollgate(t, emulator.Config{Functions: hello(50 * time.Millisecond)}, "")
+	var both http.Protocols
+	both.SetUnencryptedHTTP2(true)
+	var opened atomic.Int64
+	fast := httptest.NewUnstartedServer(g)
+	fast.Config.Protocols = &both
+	fast.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	fast.Start()
+	defer fast.Close()
+	d, err := launch(t, fmt.Sprintf("target: {env: my-env, endpoint: %q, protocol: h2, connections: 1, auth: {anonymous: true, endpoint: %q}}\nload: {workers: 20, iterations: 100}\nsteps: [{invoke: hello}]\n", fast.URL, at), nil, nil)
+	if err != nil || d.Total.Outcomes["ok"] != 100 || opened.Load() != 1 {
+		t.Errorf("outcomes %v over %d connections, ended %q, %v", d.Total.Outcomes, opened.Load(), d.Ended, err)
 	}
 }
 
