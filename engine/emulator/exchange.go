@@ -123,8 +123,7 @@ func plain(s string) bool {
 // gateway serves /v1/ (PROTOCOL.md 1).
 func (x *exchange) gateway() {
 	r := x.r
-	if env := x.s.foreign(r); env != "" {
-		x.refuse(400, codeEnv, outcomeRejected, "environment "+env+" does not exist here")
+	if !x.named(envOf(r.Host)) {
 		return
 	}
 	if !x.fromPage() {
@@ -177,8 +176,7 @@ func (x *exchange) gateway() {
 // The version belongs to the route, so X-Qualifier has no say.
 func (x *exchange) access() {
 	r := x.r
-	if env := x.s.foreign(r); env != "" {
-		x.refuse(400, codeEnv, outcomeRejected, "environment "+env+" does not exist here")
+	if !x.named(envOf(r.Host)) {
 		return
 	}
 	name, sub, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")

@@ -138,18 +138,6 @@ func envOf(host string) string {
 	return ""
 }
 
-// foreign returns the environment that r's host names, if it is another than
-// ours.
-func (s *Server) foreign(r *http.Request) string {
-	if s.env == "" {
-		return ""
-	}
-	if env := envOf(r.Host); env != s.env {
-		return env
-	}
-	return ""
-}
-
 // hostNames are the vendor's hosts as a certificate names them. A wildcard
 // stands for one level.
 func hostNames() []string {

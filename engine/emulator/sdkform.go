@@ -79,6 +79,18 @@ func decode(body []byte, v any) bool {
 	return len(lead) > 0 && lead[0] == '{' && json.Unmarshal(body, v) == nil
 }
 
+// readCall reads what an SDK posts. Where it returns false, the answer is given.
+func (x *exchange) readCall(buf *bytes.Buffer, call *sdkCall) bool {
+	if !x.readUpTo(buf, x.s.enveloped()) {
+		return false
+	}
+	if !decode(buf.Bytes(), call) {
+		x.refuse(http.StatusBadRequest, codeParam, outcomeRejected, "the body is not a JSON object with the fields of this request")
+		return false
+	}
+	return true
+}
+
 // named reports whether the request is for this environment, which its parts
 // name: those that are empty say nothing. Where it returns false, the answer is
 // given.

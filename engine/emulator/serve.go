@@ -117,13 +117,21 @@ type authority struct {
 	key  *ecdsa.PrivateKey
 }
 
+func newKey() (*ecdsa.PrivateKey, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("make the emulator's key: %w", err)
+	}
+	return key, nil
+}
+
 // certLife is what browsers accept at most.
 const certLife = 397 * 24 * time.Hour
 
 func newAuthority() (*authority, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := newKey()
 	if err != nil {
-		return nil, fmt.Errorf("make the emulator's key: %w", err)
+		return nil, err
 	}
 	now := time.Now()
 	template := &x509.Certificate{
@@ -154,9 +162,9 @@ func (s *Server) tlsConfig(addr net.Addr) (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := newKey()
 	if err != nil {
-		return nil, fmt.Errorf("make the emulator's key: %w", err)
+		return nil, err
 	}
 	now := time.Now()
 	template := &x509.Certificate{

@@ -10,8 +10,7 @@ import (
 // signIn serves /auth/v1/…, where tokens are made (PROTOCOL.md 2.2).
 func (x *exchange) signIn() {
 	r := x.r
-	if env := x.s.foreign(r); env != "" {
-		x.refuse(400, codeEnv, outcomeRejected, "environment "+env+" does not exist here")
+	if !x.named(envOf(r.Host)) {
 		return
 	}
 	if !x.fromPage() {

@@ -28,12 +28,8 @@ func (x *exchange) webSDK() {
 	}
 	buf := x.s.buffer()
 	defer x.s.putBuffer(buf)
-	if !x.readUpTo(buf, x.s.enveloped()) {
-		return
-	}
 	var call sdkCall
-	if !decode(buf.Bytes(), &call) {
-		x.refuse(http.StatusBadRequest, codeParam, outcomeRejected, "the body is not a JSON object with the fields of this request")
+	if !x.readCall(buf, &call) {
 		return
 	}
 	if !x.named(envOf(r.Host), query.Get("env"), call.Env) {
