@@ -86,6 +86,9 @@ func protocolOf(r *http.Request) protocol {
 
 // bare returns host without a port.
 func bare(host string) string {
+	if strings.IndexByte(host, ':') < 0 {
+		return host // quickly: SplitHostPort makes an error of it
+	}
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		return h
 	}
