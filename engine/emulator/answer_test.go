@@ -182,6 +182,33 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// TestRefusalsLiterally has whole error bodies as PROTOCOL.md 1.2 and 3 give
+// them: by its end a client tells the gateway's from a function's, and on the
+// HTTP Access Service there is none.
+func TestRefusalsLiterally(t *testing.T) {
+	s := start(t, Config{Functions: map[string]Function{"echo": {}, "down": {Errors: map[string]float64{"platform_error": 1}}, "slow": {Errors: map[string]float64{"function_timeout": 1}, Timeout: time.Millisecond}}})
+	const link = ". For more information, please refer to https://docs.cloudbase.net/error-code/service"
+	for _, tt := range []struct {
+		line, body string
+		status     int
+		want       string
+		upstream   string
+	}{
+		{"POST /v1/functions/echo", "[1]", 400, `{"code":"FUNCTION_PARAM_INVALID","message":"bad http request body (not a JSON object)` + link + `","requestId":"ID"}`, "-"},
+		{"POST /v1/functions/slow", "{}", 433, `{"code":"FUNCTION_TIME_LIMIT_EXCEEDED","message":"Invoking task timed out after 0.001 seconds` + link + `","requestId":"ID"}`, "433"},
+		{"GET /down", "", 500, `{"code":"SYS_ERR","message":"Function invoke failed","requestId":"ID"}`, "-"},
+		{"GET /slow", "", 433, `{"code":"FUNCTION_TIME_LIMIT_EXCEEDED","message":"Invoking task timed out after 0.001 seconds","requestId":"ID"}`, "433"},
+	} {
+		res := ask(s, request(tt.line, tt.body, token))
+		if got := ids.ReplaceAllString(text(t, res), "ID"); res.StatusCode != tt.status || got != tt.want {
+			t.Errorf("%s: %d %s, want %d %s", tt.line, res.StatusCode, got, tt.status, tt.want)
+		}
+		if got := res.Header.Get("x-cloudbase-upstream-status-code"); got != tt.upstream {
+			t.Errorf("%s: upstream status %q, want %q", tt.line, got, tt.upstream)
+		}
+	}
+}
+
 // checkRefusal checks that body has the platform's form, with code.
 func checkRefusal(t *testing.T, res *http.Response, body, code string) {
 	t.Helper()
