@@ -206,6 +206,16 @@ func TestWechatTokens(t *testing.T) {
 	})
 }
 
+// A token that was revoked, or forgotten, is not handed out again.
+func TestWechatTokensAreGood(t *testing.T) {
+	w := wechatWorld{t, start(t, land())}
+	first, _ := w.stable("")
+	w.expect("revoked", ask(w.s, request("POST /auth/v1/revoke", `{"token":"`+first+`"}`)).StatusCode, 200)
+	w.expect("after that", w.invoke(first), 40001)
+	next, _ := w.stable("")
+	w.expect("asked again", w.invoke(next), 0)
+}
+
 // Twenty renewals by force a day, and then no more.
 func TestWechatForceQuota(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -181,11 +181,18 @@ func (w *weixin) stable(s *Server, app string, force bool) (token auth.Secret, l
 		s.supersede(a.current.Reveal())
 		a.current = auth.Secret{}
 	}
-	if a.current.IsZero() || a.until-now <= s.tokens.life/24 {
+	if a.current.IsZero() || a.until-now <= s.tokens.life/24 || !s.good(a.current) {
 		given := s.issue(weChatApp, app)
 		a.current, a.until = auth.NewSecret(given.access), now+given.life
 	}
 	return a.current, a.until - now, true
+}
+
+// good reports whether a token that was given out can still be used: it may
+// have been revoked, or forgotten for newer ones.
+func (s *Server) good(token auth.Secret) bool {
+	_, _, state := s.lookup(token.Reveal())
+	return state == validToken
 }
 
 // legacy returns a new token of app, and ends the one before.
