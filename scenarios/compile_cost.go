@@ -62,6 +62,10 @@ func (c *compiler) probe(path string, e Expr, v scopeVars) func(*engine.Scope, *
 		c.exprError(path, err, shift)
 		return nil
 	}
+	if len(x.Reads()) == 0 {
+		c.fail(path, "write where the reply says it, such as body.ms or headers['x-instance']", "%s is the same for every reply", quote(src))
+		return nil
+	}
 	c.reads(path, x.Reads(), v)
 	env, field, look := c.env, salt(path), viewOf(x.Reads())
 	return func(s *engine.Scope, r *engine.Reply) (any, error) { return x.Eval(replyEnv(env, field, look, s, r)) }

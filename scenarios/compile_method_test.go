@@ -102,7 +102,7 @@ target:
 steps:
   - invoke: hello
   - {invoke: hello, save: {base: "1"}}
-  - {invoke: hello, server: {cold: "status == 201", billed_ms: "${{ vars.base + body.ms }}", memory_bytes: "2 * 1024"}}
+  - {invoke: hello, server: {cold: "status == 201", billed_ms: "${{ vars.base + body.ms }}", memory_bytes: "vars.base * 2048"}}
 `, Options{NoLoad: true})
 	reply := &engine.Reply{Status: 201, Body: []byte(`{"ms": 12.5, "cold": false}`), Header: []engine.Field{{Name: "x-instance", Value: "i-7"}}}
 	scope := &engine.Scope{Vars: map[string]any{"base": 1}}

@@ -51,8 +51,35 @@ func (c *compiler) compileThresholds() {
 			c.thresholdError(field, err)
 			continue
 		}
+		if t.Metric.Kind == check.Cold && !c.tellsCold(t.Step) {
+			c.fail(field, "say where a reply tells of it, such as server: {cold: body.cold}; of the methods, only control-plane knows",
+				"%s: nothing tells of cold starts, and they are not guessed", quote(th.Expr))
+			continue
+		}
 		c.out.Thresholds = append(c.out.Thresholds, t)
 	}
+}
+
+// tellsCold reports whether anything tells of a step's cold starts (PROTOCOL.md
+// 7.3), of any step's for "". It is not known where steps are wrong.
+func (c *compiler) tellsCold(step string) bool {
+	if len(c.out.sends) == 0 || slices.ContainsFunc(c.errs, func(e *Error) bool {
+		return strings.HasPrefix(e.Field, "steps") || strings.HasPrefix(e.Field, "target")
+	}) {
+		return true
+	}
+	const method = "control-plane"
+	if p := c.scenario.Compare; p != nil {
+		for _, arm := range p.Arms {
+			if arm.Method == method {
+				return true
+			}
+		}
+	}
+	return slices.ContainsFunc(c.out.sends, func(s sending) bool {
+		i := s.invoke
+		return (step == "" || i.Name == step) && (i.Target.Method != nil && i.Target.Method.Name() == method || i.Server != nil && i.Server.Cold != nil)
+	})
 }
 
 // thresholdError reports what package check says, at its place in the text.
@@ -67,7 +94,7 @@ func (c *compiler) thresholdError(field string, err error) {
 			o.col++
 		}
 	}
-	if slices.ContainsFunc(c.errs, func(e *Error) bool { return e.Field == field }) {
+	if len(c.out.sends) == 0 || slices.ContainsFunc(c.errs, func(e *Error) bool { return e.Field == field }) {
 		return
 	}
 	c.add(o, field, fix, "%s", problem)

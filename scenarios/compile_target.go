@@ -2,13 +2,16 @@ package scenarios
 
 import (
 	"cmp"
+	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"volley/engine"
 	"volley/engine/auth"
+	"volley/scenarios/payload"
 )
 
 // Defaults. The published schema says the same.
@@ -106,14 +109,49 @@ func (c *compiler) endpoint(path, endpoint string) {
 
 func (c *compiler) checkEnv(path, env string) {
 	if env != "" && !regexp.MustCompile(`^[A-Za-z0-9_-]{1,63}$`).MatchString(env) {
-		c.fail(path, "copy the id from the console, such as my-env-1a2b3c", "%s is not an environment id", quote(env))
+		c.fail(path, "copy the id from the console, such as my-env-1a2b3c", "%s%s is not an environment id", quote(env), c.from(path, c.out.EnvFrom))
 	}
+}
+
+// from says that the target's value was not written in the scenario.
+func (c *compiler) from(path, file string) string {
+	if file == "" || !strings.HasPrefix(path, "target.") {
+		return ""
+	}
+	return " (from " + file + ")"
+}
+
+// regions are those that environments are known to be in. Others are taken as
+// they are, but what looks like one of these is a slip, which would ask another
+// site: the international one (PROTOCOL.md 1.1).
+func regions() []string {
+	return []string{"ap-shanghai", "ap-guangzhou", "ap-shenzhen-fsi", "ap-shanghai-fsi", "ap-nanjing", "ap-beijing", "ap-chengdu", "ap-chongqing", "ap-hongkong", "ap-singapore"}
 }
 
 func (c *compiler) checkRegion(path, region string) {
 	if region != "" && !regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+){1,5}$`).MatchString(region) {
-		c.fail(path, "write one such as ap-shanghai", "%s is not a region", quote(region))
+		c.fail(path, "write one such as ap-shanghai", "%s%s is not a region", quote(region), c.from(path, c.out.RegionFrom))
+	} else if near := payload.Nearest(region, regions()); near != "" && near != region && slip(region, near) {
+		c.fail(path, "write "+near, "%s%s is not a region", quote(region), c.from(path, c.out.RegionFrom))
 	}
+}
+
+// slip reports whether a is b but for one letter too few, too many, or another.
+func slip(a, b string) bool {
+	if len(a) < len(b) {
+		a, b = b, a
+	}
+	i := 0
+	for i < len(b) && a[i] == b[i] {
+		i++
+	}
+	switch len(a) - len(b) {
+	case 0:
+		return i == len(b) || a[i+1:] == b[i+1:]
+	case 1:
+		return a[i+1:] == b[i:]
+	}
+	return false
 }
 
 // timeout puts a default in place, and refuses what can never be met.
@@ -187,21 +225,49 @@ func (c *compiler) reachable(t *engine.Target, path string) {
 	switch {
 	case t.Endpoint == "" && method == "web":
 		c.fail(at("endpoint"), "set target.endpoint to the domain of the HTTP access service, such as https://example.com", "the method web has no endpoint to go to")
+	case t.Endpoint == "" && t.Env == "" && c.opts.DefaultsFrom != "" && c.opts.DefaultEnv == "":
+		c.fail(at("env"), "add envId to "+c.opts.DefaultsFrom+", or set target.env (or --env)", "no environment is named, and %s names none", c.opts.DefaultsFrom)
 	case t.Endpoint == "" && t.Env == "":
 		c.fail(at("env"), "set target.env (or --env) to the environment's id; without an account, try target.emulator", "no environment is named")
 	case t.Auth == nil && !c.saysWho(path) && (t.Endpoint == "" || !takesNobody(method)):
-		rule := waysOf(method)
-		fix := "add auth: {api_key: \"${CLOUDBASE_APIKEY}\"}"
-		if rule.takes[0] == byKeys {
-			fix = "add auth: {secret_id: \"${TENCENTCLOUD_SECRETID}\", secret_key: \"${TENCENTCLOUD_SECRETKEY}\"}"
-		} else if rule.takes[0] == byApp {
-			fix = "add auth: {app_id: \"${WX_APP_ID}\", app_secret: \"${WX_APP_SECRET}\"}"
-		}
-		c.fail(at("auth"), fix, "there are no credentials, and the method %s is refused without", method)
+		c.fail(at("auth"), c.addCredentials(t), "there are no credentials, and the method %s is refused without", method)
 	}
 	if t.Qualifier != "" {
 		c.qualified(t.Qualifier, method, path)
 	}
+}
+
+// addCredentials says how a target comes by credentials: written in the
+// scenario, on the command line where there is none, or from around it, which
+// an endpoint of one's own is not given.
+func (c *compiler) addCredentials(t *engine.Target) string {
+	keys := []string{"api_key", "CLOUDBASE_APIKEY"}
+	around := "set CLOUDBASE_APIKEY, or TENCENTCLOUD_SECRETID and TENCENTCLOUD_SECRETKEY, or log in (tcb login); or "
+	switch takes := waysOf(t.Method.Name()).takes; {
+	case takes[0] == byKeys:
+		keys = []string{"secret_id", "TENCENTCLOUD_SECRETID", "secret_key", "TENCENTCLOUD_SECRETKEY"}
+		if !slices.Contains(takes, byAPIKey) {
+			around = "set TENCENTCLOUD_SECRETID and TENCENTCLOUD_SECRETKEY, or log in (tcb login); or "
+		}
+	case takes[0] == byApp:
+		keys, around = []string{"app_id", "WX_APP_ID", "app_secret", "WX_APP_SECRET"}, ""
+	}
+	var section, flags []string
+	for i := 0; i < len(keys); i += 2 {
+		section = append(section, fmt.Sprintf("%s: \"${%s}\"", keys[i], keys[i+1]))
+		flags = append(flags, fmt.Sprintf("--set 'target.auth.%s=${%s}'", keys[i], keys[i+1]))
+	}
+	fix := "add auth: {" + strings.Join(section, ", ") + "}"
+	if c.file == commandLine {
+		fix = "add " + strings.Join(flags, " ")
+	}
+	switch {
+	case c.opts.Ambient == nil || around == "":
+		return fix
+	case t.Endpoint != "":
+		return fix + "; what is set around a scenario is for the vendor's own hosts"
+	}
+	return around + fix
 }
 
 // saysWho reports whether a step or the target says who asks, be it nobody.

@@ -209,7 +209,11 @@ func (d *decoder) scalar(n *node, path, want string) (string, bool) {
 func (d *decoder) typed(n *node, path, want string) (string, bool) {
 	s, ok := d.scalar(n, path, want)
 	if ok && !n.plain && !d.whole(n) {
-		d.add(n.at, path, "write "+s+" without quotes", "%s is a text, where %s is wanted", quote(s), want)
+		fix := "write " + s + " without quotes"
+		if strings.ContainsAny(s, " \t\n") {
+			fix = "write " + want + ", without quotes"
+		}
+		d.add(n.at, path, fix, "%s is a text, where %s is wanted", quote(s), want)
 		return "", false
 	}
 	return s, ok

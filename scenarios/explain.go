@@ -127,7 +127,7 @@ func (c *Compiled) explainLoad(p *printer, f forecast) {
 	case l.Crowd != nil && len(s.Stages) > 0:
 		p.line("load", "closed: %d stages over %s, each worker waiting for its iteration%s", len(s.Stages), shortDuration(l.Crowd.Length()), until(s))
 	case l.Crowd != nil:
-		p.line("load", "closed: %d workers, each waiting for its iteration%s", *s.Workers, until(s))
+		p.line("load", "closed: %s, each waiting for its iteration%s", plural(int64(*s.Workers), "worker"), until(s))
 	case s.Replay != "":
 		p.line("load", "open: arrivals recorded in %s%s", s.Replay, until(s))
 	case len(s.Stages) > 0:
@@ -181,9 +181,16 @@ func until(s *LoadSection) string {
 		out += ", for " + s.For.String()
 	}
 	if s.Iterations != nil {
-		out += fmt.Sprintf(", until %d iterations", *s.Iterations)
+		out += fmt.Sprintf(", until %s", plural(int64(*s.Iterations), "iteration"))
 	}
 	return out
+}
+
+func plural(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 func roundTime(d time.Duration) string {

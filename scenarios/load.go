@@ -105,13 +105,16 @@ func Load(path string, src []byte, o Options) (*Compiled, error) {
 	return c, nil
 }
 
+// commandLine is the file of a scenario that flags alone make up.
+const commandLine = "command line"
+
 // FromFlags compiles the scenario that flags alone describe.
 func FromFlags(o Options) (*Compiled, error) {
-	r := &report{file: "command line"}
+	r := &report{file: commandLine}
 	if o.Dir == "" {
 		o.Dir = "."
 	}
-	c, err := load(&node{kind: mappingKind, at: origin{flag: "command line"}}, r, o)
+	c, err := load(&node{kind: mappingKind, at: origin{flag: commandLine}}, r, o)
 	if err != nil {
 		return nil, err
 	}
@@ -220,7 +223,7 @@ func (c *compiler) name() string {
 			c.fail("name", "use letters, digits, spaces, . _ and -, at most 100: the run's folder is named so", "%s is not a name for a run", quote(s.Name))
 		}
 		return s.Name
-	case c.file != "" && c.file != "-" && c.file != "command line":
+	case c.file != "" && c.file != "-" && c.file != commandLine:
 		base := filepath.Base(c.file)
 		if name := strings.TrimSuffix(base, filepath.Ext(base)); name != "" {
 			return name

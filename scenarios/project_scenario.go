@@ -41,7 +41,7 @@ func (p *Project) Scenario(name string) (src []byte, notes []string, err error) 
 		f := &p.Functions[i]
 		if why := f.unfit(); why != "" {
 			fmt.Fprintf(&steps, "      # left out: %s, %s\n", quote(f.Name), why)
-			notes = append(notes, fmt.Sprintf("%s: the function %s is left out: %s", p.File, quote(f.Name), why))
+			notes = append(notes, fmt.Sprintf("%s: the function %s is left out, %s", p.File, quote(f.Name), why))
 			continue
 		}
 		members++
@@ -154,7 +154,11 @@ func (f *ProjectFunction) step(b *strings.Builder, known map[string]bool) {
 		fmt.Fprintf(b, "        name: %s\n", quoteYAML(name))
 	}
 	if f.HTTP {
-		b.WriteString("        method: http-function\n        http: {method: GET, path: /}\n")
+		b.WriteString("        method: http-function\n        http: {method: GET, path: /}")
+		if f.params != nil && len(f.params.entries) > 0 {
+			b.WriteString(" # its params are left out: it takes requests, and no event")
+		}
+		b.WriteByte('\n')
 	}
 	if f.Timeout >= defaultTimeout {
 		fmt.Fprintf(b, "        timeout: %s # its own limit is %s\n", Duration(min(f.Timeout+onTheWay, MaxDuration)), Duration(f.Timeout))
