@@ -186,11 +186,12 @@ func (s *Session) Obtained() []Secret {
 	return all
 }
 
-// Unlisted returns how many tokens there have been that Obtained no longer lists.
-func (s *Session) Unlisted() int {
+// Count returns how many tokens have been got so far, those included that
+// Obtained no longer lists. While it stays, so does Obtained.
+func (s *Session) Count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.lost
+	return len(s.got) + s.lost
 }
 
 // A result is how a refresh ended: with a token, or with no and the error

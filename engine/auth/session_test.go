@@ -500,8 +500,8 @@ func TestObtainedListsTheLatestTokens(t *testing.T) {
 			grant(t, s, e)
 			time.Sleep(80 * time.Second)
 			got := s.Obtained()
-			if want := min(2*i, n); len(got) != want || s.Unlisted() != 2*i-want {
-				t.Fatalf("after %d sign-ins: %d tokens and %d more, want %d and %d", i, len(got), s.Unlisted(), want, 2*i-want)
+			if want := min(2*i, n); len(got) != want || s.Count() != 2*i {
+				t.Fatalf("after %d sign-ins: %d tokens of %d, want %d of %d", i, len(got), s.Count(), want, 2*i)
 			}
 			if last, before := got[len(got)-1].Reveal(), got[len(got)-2].Reveal(); last != fmt.Sprint("refresh-", i) || before != fmt.Sprint("access-", i) {
 				t.Fatalf("after %d sign-ins the latest tokens are %s, %s", i, before, last)

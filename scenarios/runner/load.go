@@ -141,7 +141,16 @@ func (p *Process) connect(c *scenarios.Compiled, s Source, parallel int, trust [
 
 // proxy follows HTTP_PROXY, HTTPS_PROXY and NO_PROXY, as everybody does.
 func (p *Process) proxy(u *url.URL) (*url.URL, error) {
-	return http.ProxyFromEnvironment(&http.Request{URL: u})
+	return unquoted(http.ProxyFromEnvironment(&http.Request{URL: u}))
+}
+
+// unquoted keeps the value of such a variable out of the error: it may have a
+// password in it.
+func unquoted(u *url.URL, err error) (*url.URL, error) {
+	if err != nil {
+		return nil, errors.New("HTTP_PROXY or HTTPS_PROXY is not the address of a proxy (what was found is not shown)")
+	}
+	return u, nil
 }
 
 // name is how a scenario's file is called in a run folder.

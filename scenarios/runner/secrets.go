@@ -4,40 +4,103 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"volley/engine"
 	"volley/engine/auth"
 	"volley/scenarios"
 )
 
+// tokens is a source that gets some on the way.
+type tokens interface {
+	Obtained() []auth.Secret
+	Count() int
+}
+
 // masking hides the scenario's secrets in a text, and the tokens that were got
-// with them on the way.
+// with them on the way. A text that may have been cut is searched for one that
+// was cut with it.
 func masking(c *scenarios.Compiled, plan *engine.Plan) func(text string) string {
-	type session interface{ Obtained() []auth.Secret }
-	var sessions []session
+	m := masker{scenario: c.Mask, count: -1}
 	for _, t := range plan.Targets() {
-		if s, ok := t.Auth.(session); ok && !slices.Contains(sessions, s) {
-			sessions = append(sessions, s)
+		switch s := t.Auth.(type) {
+		case tokens:
+			if !slices.Contains(m.sessions, s) {
+				m.sessions = append(m.sessions, s)
+			}
+		case auth.Fixed:
+			m.fixed = append(m.fixed, s.G.Bearer, s.G.Keys.ID, s.G.Keys.Key, s.G.Keys.Session)
 		}
 	}
-	if len(sessions) == 0 {
-		return c.Mask
+	return m.mask
+}
+
+// A masker hides secrets. It makes a new mask when there are new tokens.
+type masker struct {
+	scenario func(string) string
+	sessions []tokens
+	fixed    []auth.Secret // that invocations are sent with
+
+	mu    sync.Mutex
+	count int // tokens that are known to it
+	got   *strings.Replacer
+	whole []string // what may be cut
+}
+
+const (
+	mayBeCut  = engine.MaxMessage - utf8.UTFMax // the shortest text of which something may have been cut off
+	leastHalf = 8                               // bytes of a secret that are hidden where the rest is cut off
+)
+
+func (m *masker) mask(text string) string {
+	got, whole := m.known()
+	masked := got.Replace(m.scenario(text))
+	if len(text) < mayBeCut {
+		return masked
 	}
-	var mu sync.Mutex
-	var known []auth.Secret
-	var mask *strings.Replacer
-	return func(text string) string {
-		var got []auth.Secret
-		for _, s := range sessions {
-			got = append(got, s.Obtained()...)
+	for _, w := range whole {
+		masked = withoutHalf(masked, w)
+	}
+	return masked
+}
+
+// known returns what hides the tokens that there are by now, and all secrets
+// that invocations are sent with.
+func (m *masker) known() (got *strings.Replacer, whole []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	count := 0
+	for _, s := range m.sessions {
+		count += s.Count()
+	}
+	if count != m.count {
+		var all []auth.Secret
+		for _, s := range m.sessions {
+			all = append(all, s.Obtained()...)
 		}
-		mu.Lock()
-		if !slices.Equal(got, known) || mask == nil {
-			known, mask = got, scenarios.NewMask(got)
+		m.count, m.got, m.whole = count, scenarios.NewMask(all), nil
+		for _, s := range append(all, m.fixed...) {
+			if text := s.Reveal(); len(text) > leastHalf {
+				m.whole = append(m.whole, text)
+			}
 		}
-		m := mask
-		mu.Unlock()
-		return m.Replace(c.Mask(text))
+	}
+	return m.got, m.whole
+}
+
+// withoutHalf hides the beginning of a secret that a text ends with.
+func withoutHalf(text, secret string) string {
+	from := max(0, len(text)-len(secret))
+	for {
+		at := strings.Index(text[from:], secret[:leastHalf])
+		if at < 0 {
+			return text
+		}
+		from += at
+		if strings.HasPrefix(secret, text[from:]) {
+			return text[:from] + auth.Mask
+		}
+		from++
 	}
 }
 
