@@ -5,7 +5,8 @@
 // Every request is the one that the vendor's own library, of the version that
 // the constants here name, sends for the same call; only time, nonces and
 // User-Agent differ. Where a grant has both a token and keys, the token goes
-// along and nothing is signed.
+// along and nothing is signed, but for control-plane and version 2 of node-sdk,
+// which know no tokens.
 package cloud
 
 import (

@@ -229,6 +229,15 @@ func TestGrants(t *testing.T) {
 			t.Errorf("%s: with keys it sent %q", name, f.Value)
 		}
 	}
+	for _, m := range []engine.Method{nodeSDK{version2: true}, controlPlane{}} { // they know no tokens
+		var q engine.Request
+		if err := m.Encode(call(nil), both, fakeNow, &q); err != nil {
+			t.Fatal(err)
+		}
+		if f, _ := header(&q, "Authorization"); !strings.HasPrefix(f.Value, "TC3-HMAC-SHA256 ") || !f.Secret || strings.Contains(render(&q), "Bearer") {
+			t.Errorf("%s: with a token and keys it sent %q", m.Name(), f.Value)
+		}
+	}
 	var q engine.Request
 	err := method(t, "http-api", Options{}).Encode(call(func(i *engine.Invocation) {
 		i.Header = []engine.Field{{Name: "authorization", Value: "Mine", Secret: true}}
