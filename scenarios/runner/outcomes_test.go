@@ -29,7 +29,7 @@ func run(t *testing.T, scenario string, change func(*runner.RunOptions)) *record
 }
 
 // launch fires a scenario as the command does, with its environment, and returns its report and the command's error.
-func launch(t *testing.T, scenario string, env map[string]string, change func(*runner.RunOptions)) (*record.Document, error) {
+func launch(t *testing.T, scenario string, env map[string]string, change func(*runner.RunOptions), set ...func(*runner.Process)) (*record.Document, error) {
 	t.Helper()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "scenario.yaml")
@@ -39,6 +39,9 @@ func launch(t *testing.T, scenario string, env map[string]string, change func(*r
 	var told strings.Builder
 	p := &runner.Process{In: strings.NewReader(""), Out: io.Discard, Err: runner.NewConsole(&told), Version: "test", Quiet: true,
 		Env: func(name string) (string, bool) { v, ok := env[name]; return v, ok }}
+	for _, f := range set {
+		f(p)
+	}
 	o := runner.RunOptions{Source: runner.Source{File: file}, Out: filepath.Join(dir, "run")}
 	if change != nil {
 		change(&o)

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"unicode/utf8"
 
 	"volley/engine"
 	"volley/engine/auth"
@@ -48,8 +47,8 @@ type masker struct {
 }
 
 const (
-	mayBeCut  = engine.MaxMessage - utf8.UTFMax // the shortest text of which something may have been cut off
-	leastHalf = 8                               // bytes of a secret that are hidden where the rest is cut off
+	mayBeCut  = engine.MaxMessage / 4 // the shortest text of which something may have been cut off; its white space may be gone
+	leastHalf = 8                     // bytes of a secret that are hidden where the rest is cut off
 )
 
 func (m *masker) mask(text string) string {

@@ -29,6 +29,7 @@ type tollgate struct {
 	mu      sync.Mutex
 	asks    int
 	refusal string          // the reply to who asks for a token; "": the emulator's own
+	hang    chan struct{}   // who asks for a token gets no reply until it is closed; nil: at once
 	refused map[string]bool // tokens that were too old for an invocation
 	turned  int64           // invocations that had one of those
 	last    time.Time       // when the last reply to an ask went out
@@ -69,8 +70,11 @@ func (g *tollgate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (g *tollgate) asked(w http.ResponseWriter, r *http.Request) {
 	g.mu.Lock()
 	g.asks++
-	refusal := g.refusal
+	refusal, hang := g.refusal, g.hang
 	g.mu.Unlock()
+	if hang != nil {
+		<-hang
+	}
 	got := httptest.NewRecorder()
 	if refusal != "" {
 		got.WriteHeader(http.StatusBadRequest)
@@ -235,5 +239,51 @@ func TestNoCredentialsNoRun(t *testing.T) {
 		if d.ExitCode != 115 || !strings.Contains(d.Ended, "not you") || d.Total.Count != 0 || err == nil || strings.Contains(err.Error(), "rows") {
 			t.Errorf("exit code %d, ended %q, %d invocations, error %v", d.ExitCode, d.Ended, d.Total.Count, err)
 		}
+	}
+}
+
+// Whoever asks a run to stop does not wait for a sign-in that hangs, or for a
+// refresh: not at the start, and not in the middle.
+func TestStopWhileTokensAreAskedFor(t *testing.T) {
+	tests := []struct {
+		name  string
+		hangs time.Duration // from when on
+		sent  bool
+	}{
+		{"at the start", 0, false},
+		{"in the middle", 300 * time.Millisecond, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			g, at := newTollgate(t, emulator.Config{Functions: hello(20 * time.Millisecond), TokenLife: time.Second}, "")
+			over := make(chan struct{})
+			defer close(over)
+			hang := func() {
+				g.mu.Lock()
+				defer g.mu.Unlock()
+				g.hang = over
+			}
+			if tt.hangs == 0 {
+				hang()
+			} else {
+				defer time.AfterFunc(tt.hangs, hang).Stop()
+			}
+			stop := make(chan struct{})
+			var asked time.Time
+			// By then the token has run out, and all wait for another.
+			defer time.AfterFunc(1500*time.Millisecond, func() { asked = time.Now(); close(stop) }).Stop()
+			d, err := launch(t, fmt.Sprintf("target: {env: my-env, endpoint: %q, auth: {anonymous: true, endpoint: %q}, timeout: 20s}\nload: {workers: 20, for: 30s, graceful_stop: 1s}\nsteps: [{invoke: hello}]\n", at, at),
+				nil, nil, func(p *runner.Process) { p.Stop = stop })
+			if took := time.Since(asked); took > 4*time.Second { // a second for what is under way, and one for the reply
+				t.Errorf("it went on for %v", took)
+			}
+			if exit, ok := errors.AsType[runner.ExitError](err); !ok || exit.Code != 105 || exit.Err != nil {
+				t.Errorf("it ended with %v, want exit code 105", err)
+			}
+			if d.ExitCode != 105 || d.Ended != "somebody asked it to stop" || (d.Total.Outcomes["ok"] > 0) != tt.sent || d.Total.Outcomes["auth_failed"] != 0 {
+				t.Errorf("exit code %d, ended %q, outcomes %v", d.ExitCode, d.Ended, d.Total.Outcomes)
+			}
+		})
 	}
 }
