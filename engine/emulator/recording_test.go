@@ -116,6 +116,8 @@ func TestMask(t *testing.T) {
 	for _, tt := range []struct{ header, in, want string }{
 		{"Authorization", "Bearer s3cret", "Bearer [secret]"},
 		{"Authorization", "s3cret", "[secret]"},
+		{"Authorization", "s3cret and more", "[secret]"},
+		{"Authorization", "basic s3cret", "basic [secret]"},
 		{"Authorization", "TC3-HMAC-SHA256 Credential=s3cret, Signature=s3cret, Token=a,b=s3cret, c", "TC3-HMAC-SHA256 Credential=[secret], Signature=[secret], Token=[secret]"},
 		{"Cookie", "a=s3cret; b=s3cret", "a=[secret]; b=[secret]"},
 		{"Cookie", "s3cret; a=s3cret; ", "[secret]; a=[secret]; "},
