@@ -412,7 +412,7 @@ func TestErrorsAreTold(t *testing.T) {
 		{"a message has a line of its own", record.Error{Count: 10, Outcome: "auth_failed", Status: 200, Code: "SIGN_PARAM_INVALID", Message: "the signature does not match: check secret_key", RequestID: id},
 			"10× auth_failed 200 SIGN_PARAM_INVALID  " + id + "\n    the signature does not match: check secret_key"},
 		{"so has an id beside a long code", record.Error{Count: 1200, Outcome: "function_timeout", Status: 433, Code: "FUNCTION_TIME_LIMIT_EXCEEDED", Message: "Invoking task timed out after 3 seconds", RequestID: id},
-			"1,200× function_timeout 433 FUNCTION_TIME_LIMIT_EXCEEDED\n    Invoking task timed out after 3 seconds\n    request id  " + id},
+			"1,200× function_timeout 433 FUNCTION_TIME_LIMIT_EXCEEDED\n    Invoking task timed out after 3 seconds\n    request id " + id},
 		{"a long message is cut", record.Error{Count: 1, Outcome: "function_error", Message: strings.Repeat("0123456 ", 60)},
 			"1× function_error" + strings.Repeat("\n   "+strings.Repeat(" 0123456", 9), 2) + "\n   " + strings.Repeat(" 0123456", 9) + " …"},
 		{"a message that is the code is told once", record.Error{Count: 1, Outcome: "rejected", Code: "X", Message: "X"}, "1× rejected X"},
@@ -425,6 +425,51 @@ func TestErrorsAreTold(t *testing.T) {
 			if width(l) > columns-2 {
 				t.Errorf("%s: %d columns: %s", tt.name, width(l), l)
 			}
+		}
+	}
+}
+
+// TestWhatCannotBe holds that functions which say that they took longer than
+// they did are named, and that rounding is no reason to.
+func TestWhatCannotBe(t *testing.T) {
+	for _, tt := range []struct {
+		name              string
+		function, service int64 // the longest, µs
+		told              bool
+	}{
+		{"less", 19_000, 20_000, false},
+		{"rounded up to a millisecond", 1_000, 300, false},
+		{"seconds for milliseconds", 5, 5_400, false},
+		{"microseconds for milliseconds", 5_000_000, 5_400, true},
+		{"within the histograms' own precision", 60_300_000, 60_000_000, false},
+	} {
+		d := closed()
+		d.Series[0].Server = serverSide(12000, 0, tt.function)
+		d.Series[0].Server.Function.Max, d.Series[0].Service.All.Max = tt.function, tt.service
+		d.Total.Server = d.Series[0].Server
+		var out strings.Builder
+		if err := (Text{}).Write(&out, d); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(out.String(), "hello: the function says it took longer than the invocation"); got != tt.told {
+			t.Errorf("%s: told is %v, want %v:\n%s", tt.name, got, tt.told, out.String())
+		}
+	}
+}
+
+// TestPreflightsHold holds that waits for a preflight are called that.
+func TestPreflightsHold(t *testing.T) {
+	for _, preflight := range []bool{false, true} {
+		d := degraded()
+		if preflight {
+			d.Total.Phases["preflight"] = dist(20, 400, 900, 1100)
+		}
+		var out strings.Builder
+		if err := (Text{}).Write(&out, d); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(out.String(), "held as asked, or by a preflight: 420 of"); got != preflight {
+			t.Errorf("with a preflight %v, it is told %v:\n%s", preflight, got, out.String())
 		}
 	}
 }

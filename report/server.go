@@ -86,6 +86,7 @@ func (p *page) server() {
 			lines = append(lines, wrap(words, ", ", columns-margin)...)
 		}
 	})
+	lines = append(lines, p.contradictions()...)
 	switch {
 	case t.Cold == nil:
 		lines = append(lines, unknownStarts)
@@ -95,6 +96,26 @@ func (p *page) server() {
 	for _, l := range lines {
 		p.line("%s%s", left("", margin), l)
 	}
+}
+
+// contradictions names the steps whose functions say that they took longer than
+// the whole invocation did, by more than rounding makes of it.
+func (p *page) contradictions() []string {
+	const rounding = 1000 // µs
+	var names []string
+	for _, s := range p.d.Series {
+		if f := s.Server; f != nil && f.Function != nil && f.Function.Max > s.Service.All.Max+max(rounding, s.Service.All.Max/50) {
+			names = append(names, p.label(s, nameWide))
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	if len(names) > maxWords {
+		names = append(names[:maxWords:maxWords], more(len(names)-maxWords, "step"))
+	}
+	text := strings.Join(names, ", ") + ": the function says it took longer than the invocation did; is its time in milliseconds?"
+	return wrap(strings.Fields(text), "", columns-margin)
 }
 
 // tellers calls each with all steps together and with every step that tells

@@ -302,7 +302,11 @@ func (p *page) load() {
 	}
 	lines = append(lines, fmt.Sprintf("invocations %s sent, %s good, over %s", rate(l.InvocationsSentPerS), rate(l.InvocationsGoodPerS), seconds(l.ActiveS)))
 	if d := l.Held; d.Count > 0 {
-		lines = append(lines, "held as asked: "+count(d.Count)+" of them, "+spread(d))
+		why := "held as asked: "
+		if p.d.Total.Phases["preflight"].Count > 0 {
+			why = "held as asked, or by a preflight: "
+		}
+		lines = append(lines, why+count(d.Count)+" of them, "+spread(d))
 	}
 	n := &p.d.Iterations
 	var ends []string
@@ -463,7 +467,7 @@ func describe(e record.Error, wide int) []string {
 		lines = append(lines, in+l)
 	}
 	if id != "" {
-		lines = append(lines, in+"request id"+id)
+		lines = append(lines, in+"request id "+strings.TrimSpace(id))
 	}
 	return lines
 }
