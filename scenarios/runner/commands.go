@@ -47,7 +47,7 @@ func (p *Process) Invoke(ctx context.Context, c *scenarios.Compiled, s Source) e
 		return err
 	}
 	mask := masking(c, c.Plan)
-	for _, text := range []*string{&r.Reply.Message, &r.Reply.Code, &r.Reply.RequestID} {
+	for _, text := range []*string{&r.Reply.Message, &r.Reply.Code, &r.Reply.RequestID, &r.Reply.Server.Instance} {
 		*text = mask(*text)
 	}
 	p.tellReply(r)
@@ -107,7 +107,14 @@ func (p *Process) tellReply(r *engine.Result) {
 		fmt.Fprintf(p.Err, "%-9s %s\n", "id", r.Reply.RequestID)
 	}
 	if len(r.Attempts) > 1 {
-		fmt.Fprintf(p.Err, "%-9s %d\n", "attempts", len(r.Attempts))
+		renewed := ""
+		if r.Renewed {
+			renewed = ", one of them with a new token"
+		}
+		fmt.Fprintf(p.Err, "%-9s %d%s\n", "attempts", len(r.Attempts), renewed)
+	}
+	if last.Phases.Preflight >= 0 {
+		fmt.Fprintf(p.Err, "%-9s %s, before it\n", "preflight", round(last.Phases.Preflight))
 	}
 	fmt.Fprintf(p.Err, "%-9s %s", "service", round(last.End-last.Start))
 	for _, ph := range []struct {

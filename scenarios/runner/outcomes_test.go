@@ -31,11 +31,8 @@ func run(t *testing.T, scenario string, change func(*runner.RunOptions)) *record
 // launch fires a scenario as the command does, with its environment, and returns its report and the command's error.
 func launch(t *testing.T, scenario string, env map[string]string, change func(*runner.RunOptions), set ...func(*runner.Process)) (*record.Document, error) {
 	t.Helper()
-	dir := t.TempDir()
-	file := filepath.Join(dir, "scenario.yaml")
-	if err := os.WriteFile(file, []byte(scenario), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	file := writeScenario(t, scenario)
+	dir := filepath.Dir(file)
 	var told strings.Builder
 	p := &runner.Process{In: strings.NewReader(""), Out: io.Discard, Err: runner.NewConsole(&told), Version: "test", Quiet: true,
 		Env: func(name string) (string, bool) { v, ok := env[name]; return v, ok }}
@@ -60,6 +57,16 @@ func launch(t *testing.T, scenario string, env map[string]string, change func(*r
 		t.Fatal(err)
 	}
 	return &d, ended
+}
+
+// writeScenario writes a scenario's file into a folder of its own.
+func writeScenario(t *testing.T, text string) (file string) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "scenario.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 // Every outcome there is comes from a fault, through the whole of volley, and
