@@ -229,15 +229,8 @@ func (s *Session) settle(ctx context.Context, r result) {
 func (s *Session) obtain(ctx context.Context, ask Exchange) result {
 	long, stop := linger(ctx)
 	defer stop()
-	send := func(q *Ask) (*Answer, error) {
-		a, err := ask(long, q)
-		if err != nil && long.Err() != nil {
-			err = context.Cause(long)
-		}
-		return a, err
-	}
 	if s.refresh != "" {
-		r := s.try(ctx, send, s.renew)
+		r := s.try(ctx, long, ask, s.renew)
 		if r.no == nil || !r.no.spent {
 			return r
 		}
@@ -249,7 +242,7 @@ func (s *Session) obtain(ctx context.Context, ask Exchange) result {
 	if s.signIn == nil {
 		return s.spent
 	}
-	return s.try(ctx, send, s.signIn)
+	return s.try(ctx, long, ask, s.signIn)
 }
 
 // linger returns a context for what is asked on behalf of all: it ends after
@@ -265,15 +258,16 @@ func linger(ctx context.Context) (context.Context, func()) {
 	}
 }
 
-// try asks one way, again where that may help.
-func (s *Session) try(ctx context.Context, send func(*Ask) (*Answer, error), w *way) result {
+// try asks one way, again where that may help and there is time left: long is
+// for what is asked, ctx for the waits between.
+func (s *Session) try(ctx, long context.Context, ask Exchange, w *way) result {
 	q := w.ask(s.refresh)
 	for n := 1; ; n++ {
-		t, no := s.once(send, w, q)
+		t, no := s.once(long, ask, w, q)
 		if no == nil {
 			return result{token: t}
 		}
-		if !no.again || n == tries || ctx.Err() != nil {
+		if !no.again || n == tries || ctx.Err() != nil || long.Err() != nil {
 			return result{no: no, err: s.explain(w, q, no, n)}
 		}
 		pause := time.NewTimer(backoff << (n - 1))
@@ -286,9 +280,12 @@ func (s *Session) try(ctx context.Context, send func(*Ask) (*Answer, error), w *
 }
 
 // once sends q and takes in the tokens that its reply brings.
-func (s *Session) once(send func(*Ask) (*Answer, error), w *way, q *Ask) (token, *refusal) {
+func (s *Session) once(long context.Context, ask Exchange, w *way, q *Ask) (token, *refusal) {
 	asked := time.Now()
-	a, err := send(q)
+	a, err := ask(long, q)
+	if err != nil && long.Err() != nil {
+		err = context.Cause(long)
+	}
 	if err != nil {
 		// The error of net/http quotes the URL, which may have a secret in it.
 		if wrap, ok := errors.AsType[*url.Error](err); ok {
