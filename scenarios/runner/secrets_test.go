@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -64,9 +65,7 @@ func (w *wiretap) ServeHTTP(to http.ResponseWriter, r *http.Request) {
 		panic(err)
 	}
 	answer = complaint.ReplaceAll(answer, append(append([]byte(`"$1":"`), quoted[1:len(quoted)-1]...), ' '))
-	for name, values := range got.Header() {
-		to.Header()[name] = values
-	}
+	maps.Copy(to.Header(), got.Header())
 	to.Header().Set("Content-Length", strconv.Itoa(len(answer)))
 	to.WriteHeader(got.Code)
 	_, _ = to.Write(answer)
@@ -108,7 +107,7 @@ func TestNoSecretLeaves(t *testing.T) {
 		appSecret = "marked-app-secret-7"
 		appID     = "wxmarked8"
 	)
-	env := map[string]string{"SID": secretID, "SKEY": secretKey, "STOKEN": session, "KEY": apiKey, "PASS": password, "NAME": user, "APPSECRET": appSecret, "APPID": appID}
+	env := map[string]string{"SID": secretID, "SKEY": secretKey, "STOKEN": session, "KEY": apiKey, "PASS": password, "NAME": user, "APPSECRET": appSecret, "APPID": appID, "REFRESH": "marked-refresh-token-9"}
 	tests := []struct {
 		name    string
 		methods []string
@@ -124,6 +123,7 @@ func TestNoSecretLeaves(t *testing.T) {
 		{"a token for keys", []string{"http-api", "web-sdk"}, "{secret_id: \"${SID}\", secret_key: \"${SKEY}\", client_credential: true}", secretID},
 		{"anonymous", []string{"http-api", "web-sdk"}, "{anonymous: true}", ""},
 		{"name and password", []string{"http-api", "web-sdk"}, "{username: \"${NAME}\", password: \"${PASS}\"}", user},
+		{"a session begun elsewhere", []string{"http-api", "web-sdk"}, "{refresh_token: \"${REFRESH}\"}", "refresh_token"},
 		{"WeChat app", []string{"mini-program"}, "{app_id: \"${APPID}\", app_secret: \"${APPSECRET}\"}", appSecret},
 		{"WeChat app, the old way", []string{"mini-program"}, "{app_id: \"${APPID}\", app_secret: \"${APPSECRET}\", legacy_token: true}", appSecret},
 	}
@@ -135,7 +135,9 @@ func TestNoSecretLeaves(t *testing.T) {
 					// A short life makes runs renew their tokens.
 					config := emulator.Config{TokenLife: 400 * time.Millisecond,
 						Functions: map[string]emulator.Function{"fn": {HTTP: method == "http-function", WebAuth: true, Errors: map[string]float64{"function_error": 0.3, "token_expired": 0.1}}}}
+					env := maps.Clone(env)
 					if right {
+						delete(env, "REFRESH") // the emulator gives one out
 						config.Keys, config.Users, config.Apps = map[string]string{secretID: secretKey}, map[string]string{user: password}, map[string]string{appID: appSecret}
 						if strings.Contains(tt.auth, "STOKEN") {
 							config.SessionTokens = map[string]string{secretID: session}
@@ -153,6 +155,29 @@ func TestNoSecretLeaves(t *testing.T) {
 	}
 }
 
+// begin signs somebody in, and returns the refresh token of the session.
+func begin(t *testing.T, at string) string {
+	t.Helper()
+	ask, err := http.NewRequestWithContext(t.Context(), http.MethodPost, at+"/auth/v1/signin/anonymously?client_id=my-env", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask.Header.Set("x-device-id", "elsewhere")
+	ask.Header.Set("Content-Type", "application/json")
+	reply, err := http.DefaultClient.Do(ask)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reply.Body.Close()
+	var session struct {
+		RefreshToken string `json:"refresh_token"`
+	}
+	if err := json.NewDecoder(reply.Body).Decode(&session); err != nil || session.RefreshToken == "" {
+		t.Fatalf("status %d, %v: no session", reply.StatusCode, err)
+	}
+	return session.RefreshToken
+}
+
 func leaves(t *testing.T, config emulator.Config, method, auth, onWire string, env map[string]string) {
 	tap := &wiretap{}
 	config.Record = &tap.record
@@ -162,6 +187,9 @@ func leaves(t *testing.T, config emulator.Config, method, auth, onWire string, e
 	}
 	server := httptest.NewServer(tap)
 	defer server.Close()
+	if env["REFRESH"] == "" {
+		env["REFRESH"] = begin(t, server.URL)
+	}
 	dir := t.TempDir()
 	scenario := filepath.Join(dir, "scenario.yaml")
 	http := map[bool]string{true: ", http: {method: POST, path: /}"}[method == "http-function" || method == "web"]
