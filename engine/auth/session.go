@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,7 +17,8 @@ const (
 	tries     = 3                      // of one request, where no reply came or the endpoint is failing
 	backoff   = 100 * time.Millisecond // before the second try; doubled before each further one
 	moment    = 5 * time.Second        // a token refused within it after it came is refused as soon as it is made
-	maxSpurns = 3                      // such tokens in a row that end a session
+	maxSpurns = 3                      // such tokens in a row, none of which ever served, that end a session
+	rest      = time.Second            // how long a token is kept that serves, whatever is said of it
 
 	// MaxObtained is how many tokens Obtained lists.
 	MaxObtained = 128
@@ -50,7 +52,8 @@ type Session struct {
 	refresh string        // the newest refresh token; who refreshes owns it
 	spent   result        // of the refresh that was refused for good, where there is no other way; as refresh
 	spurned string        // the token refused last
-	spurns  int           // how many in a row were refused as soon as they were made
+	spurns  int           // how many in a row were refused as soon as they were made, and never served
+	fresh   atomic.Bool   // held has not served yet
 	got     []string      // the latest tokens
 	lost    int           // how many more there have been
 }
@@ -145,8 +148,23 @@ func (s *Session) Grant(ctx context.Context, ask Exchange) (Grant, error) {
 	}
 }
 
+// Accepted says that the platform took g: whoever refuses it soon after errs, or
+// ended it.
+func (s *Session) Accepted(g Grant) {
+	if !s.fresh.Load() {
+		return // nothing new, as nearly always
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.held.bearer != "" && g.Bearer.Reveal() == s.held.bearer {
+		s.fresh.Store(false)
+	}
+}
+
 // Refused forgets g if it is the token in hand. When three tokens in a row were
-// refused as soon as they were made, it gives up.
+// refused as soon as they were made, and none of them ever served, it gives up.
+// One that does serve is replaced once a second at most: a few gateways of many
+// that err, or another program that ends our tokens, make no storm.
 func (s *Session) Refused(g Grant) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -156,8 +174,12 @@ func (s *Session) Refused(g Grant) bool {
 	if s.held.bearer == "" || g.Bearer.Reveal() != s.held.bearer {
 		return true // it has been replaced, or is about to be
 	}
+	age, serves := time.Since(s.held.came), !s.fresh.Load()
+	if serves && age < min(rest, s.held.life/4) {
+		return true
+	}
 	s.spurned = s.held.bearer
-	if time.Since(s.held.came) < min(moment, s.held.life/4) {
+	if !serves && age < min(moment, s.held.life/4) {
 		s.spurns++
 	} else {
 		s.spurns = 0
@@ -216,6 +238,7 @@ func (s *Session) settle(ctx context.Context, r result) {
 		s.due = now.Add(max(time.Second, s.held.end().Sub(now)/4))
 	case r.no == nil:
 		s.held = r.token
+		s.fresh.Store(true)
 		s.due = r.end().Add(-min(early, r.life/2))
 	case r.no.again && ctx.Err() != nil:
 		// It was not tried as often as it should have been: the next caller does.

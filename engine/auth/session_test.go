@@ -200,6 +200,37 @@ func TestTokensRefusedAsSoonAsMadeAreTheEnd(t *testing.T) {
 }
 
 // A token that was good for a while, and one that was never refused, start the count anew.
+// A token that serves is good, whatever one gateway of many says of it: it is
+// replaced, though not for each such reply, and that is not the end.
+func TestRefusalsOfATokenThatServes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &endpoint{life: 7200}
+		s := auth.Anonymous(base, env, "")
+		for range 10_000 { // for 100 s
+			g := bearer(grant(t, s, e))
+			s.Accepted(g)
+			if !s.Refused(g) {
+				t.Fatalf("the end after %d tokens", e.count())
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		if n := e.count(); n < 50 || n > 102 {
+			t.Errorf("%d tokens in 100 s, want one a second at most", n)
+		}
+		// One that another refuses still counts as it is.
+		s.Accepted(bearer("another"))
+		for n := range 5 {
+			time.Sleep(2 * time.Second)
+			if s.Refused(bearer(grant(t, s, e))) != (n < 3) {
+				t.Fatalf("%d tokens that never served were refused", n)
+			}
+			if n == 3 {
+				break
+			}
+		}
+	})
+}
+
 func TestRefusalsNowAndThenAreNotTheEnd(t *testing.T) {
 	for name, between := range map[string]func(t *testing.T, s *auth.Session, e *endpoint){
 		"refused after a while": func(t *testing.T, s *auth.Session, e *endpoint) {
