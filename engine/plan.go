@@ -57,6 +57,7 @@ type Cost struct {
 	PerMillion  float64 // for a million invocations
 	MemoryBytes int64   // of each function, as it is configured
 	Budget      float64 // end the run when it has cost so much; 0: never
+	Currency    string  // its name, such as USD; "": not said
 }
 
 // A SeriesKey names one series: all results of one step by one method and

@@ -162,7 +162,7 @@ func priced() *record.Document {
 	side.Function, side.Way, side.Cold.Unknown = nil, nil, 0
 	d.Series[0].Server, d.Total.Server = side, side
 	d.Cost = &record.Cost{Invocations: 36000, GBSeconds: 279.1, Requests: 0.00479, Compute: 0.0309, Total: 0.03569, Low: 0.03569, High: 0.03569,
-		Basis: "billed", ByBasis: map[string]int64{"billed": 36000}}
+		Basis: "billed", ByBasis: map[string]int64{"billed": 36000}, Currency: "USD"}
 	d.Total.Renewed = 1
 	d.Load.WarmupResults = 20
 	return d

@@ -189,6 +189,9 @@ func (p *page) cost() {
 	if c.Low != c.High {
 		total = money(c.Low) + " to " + money(c.High)
 	}
+	if c.Currency != "" {
+		total += " " + fit(clean(c.Currency), nameWide)
+	}
 	words := []string{total + ": requests " + money(c.Requests), "compute " + money(c.Compute)}
 	if c.Budget > 0 {
 		words = append(words, percent(c.High/c.Budget)+" of the budget of "+money(c.Budget))

@@ -27,7 +27,7 @@ func (c *compiler) compileCost() {
 		c.fail("cost.currency", "write a short name such as USD", "%s is too long for the name of a currency", quote(p.Currency))
 	}
 	p.Memory = cmp.Or(p.Memory, defaultMemory)
-	c.plan.Cost = &engine.Cost{PerGBSecond: p.PriceGBS, PerMillion: p.PricePerMillion, MemoryBytes: int64(p.Memory), Budget: p.Budget}
+	c.plan.Cost = &engine.Cost{PerGBSecond: p.PriceGBS, PerMillion: p.PricePerMillion, MemoryBytes: int64(p.Memory), Budget: p.Budget, Currency: p.Currency}
 }
 
 // server compiles what says where a reply tells about the function's side: a

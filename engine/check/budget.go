@@ -47,7 +47,15 @@ func (b *Budget) spend(more record.Billing) {
 	}
 	b.ended = true
 	b.abort(fmt.Sprintf("the budget of %s is used up: invocations so far %d, cost up to %s",
-		strconv.FormatFloat(b.cost.Budget, 'f', -1, 64), e.Invocations, amount(e.High)))
+		b.in(strconv.FormatFloat(b.cost.Budget, 'f', -1, 64)), e.Invocations, b.in(amount(e.High))))
+}
+
+// in adds the currency to an amount.
+func (b *Budget) in(amount string) string {
+	if b.cost.Currency == "" {
+		return amount
+	}
+	return amount + " " + b.cost.Currency
 }
 
 // amount writes money as people do, without an exponent, with four digits that

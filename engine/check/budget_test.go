@@ -12,7 +12,7 @@ import (
 
 func TestBudget(t *testing.T) {
 	// A million invocations cost 1e6, so each costs 1; so does a GB-second.
-	prices := engine.Cost{PerMillion: 1e6, PerGBSecond: 1, MemoryBytes: 1 << 30, Budget: 10}
+	prices := engine.Cost{PerMillion: 1e6, PerGBSecond: 1, MemoryBytes: 1 << 30, Budget: 10, Currency: "USD"}
 	sure := func(n, seconds int64) record.Billing {
 		return record.Billing{Sure: [3]record.Billed{{Count: n, US: seconds * 1e6}}}
 	}
@@ -51,7 +51,7 @@ func TestBudget(t *testing.T) {
 			if at != tt.at {
 				t.Errorf("aborted in second %d, want %d", at, tt.at)
 			}
-			if at > 0 && !strings.Contains(why, "the budget of 10 is used up") {
+			if at > 0 && !strings.Contains(why, "the budget of 10 USD is used up") {
 				t.Errorf("why: %q", why)
 			}
 		})

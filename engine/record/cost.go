@@ -81,6 +81,7 @@ type Cost struct {
 	Basis       string           `json:"basis,omitempty"` // where the billed time of most is from: billed, function, service
 	ByBasis     map[string]int64 `json:"by_basis"`        // invocations by where it is from; by service time it is an upper estimate
 	Budget      float64          `json:"budget,omitempty"`
+	Currency    string           `json:"currency,omitempty"` // of all amounts, as the scenario names it
 }
 
 // gigabyte is what prices mean by a GB: 1024 MB of 1024 × 1024 bytes, as
@@ -91,7 +92,7 @@ const gigabyte = 1 << 30
 // here because the run folder's document has its result; whoever plans a run
 // can make up a Billing and ask the same.
 func Estimate(c engine.Cost, b Billing) Cost {
-	e := Cost{Budget: finite(c.Budget), ByBasis: map[string]int64{}}
+	e := Cost{Budget: finite(c.Budget), Currency: c.Currency, ByBasis: map[string]int64{}}
 	var sure, all, most int64
 	var sureUS, allUS float64
 	for i := range numBases {
@@ -138,6 +139,7 @@ type headerCost struct {
 	PerMillion  float64 `json:"price_per_million"`
 	MemoryBytes int64   `json:"memory_bytes"`
 	Budget      float64 `json:"budget,omitempty"`
+	Currency    string  `json:"currency,omitempty"`
 }
 
 // A billLine is a part of a series' billing.

@@ -32,7 +32,7 @@ func examplePlan() *engine.Plan {
 			{Step: "pay", Function: "pay", Method: "http-api"},
 			{Step: "pay", Function: "pay", Method: "http-api", Attempts: true},
 		},
-		Cost:   &engine.Cost{PerGBSecond: 0.0001, PerMillion: 0.2, MemoryBytes: 256 << 20, Budget: 5},
+		Cost:   &engine.Cost{PerGBSecond: 0.0001, PerMillion: 0.2, MemoryBytes: 256 << 20, Budget: 5, Currency: "USD"},
 		Groups: []engine.GroupKey{{Step: "all#1", Kind: group.All, Asked: 2}, {Step: "each", Kind: group.AllSettled}},
 	}
 }
