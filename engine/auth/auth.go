@@ -71,7 +71,8 @@ type Keys struct{ ID, Key, Session Secret }
 func (k Keys) IsZero() bool { return k.ID.IsZero() && k.Key.IsZero() }
 
 // A Source hands out a grant that is valid now. It must be safe for concurrent
-// use, and makes one refresh serve all who wait.
+// use, and makes one refresh serve all who wait. One that has a method
+// Accepted(Grant), too, is told when the platform took a grant.
 type Source interface {
 	// Grant returns a grant, which it may have to ask for. An error that cannot
 	// be mended by asking again is an *Error with Fatal set, and every later

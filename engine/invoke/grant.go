@@ -11,13 +11,16 @@ import (
 	"volley/engine/auth"
 )
 
-// renew reports whether the last attempt was refused for its token's age, and
-// shall be made once more with another. It is not one of the scenario's
-// retries: a token that runs out is the generator's business. It happens once;
-// but a token that was refused is given up whenever that is, so that no retry
-// uses it.
+// renew tells the source how its grant fared. It reports whether the last
+// attempt was refused for its token's age, and shall be made once more with what
+// the source then gives. It is not one of the scenario's retries: a token that
+// runs out is the generator's business. It happens once; but a token that was
+// refused is given up whenever that is, so that no retry uses it.
 func (c *Client) renew(r *engine.Result) bool {
 	source := r.Invocation.Step.Target.Auth
+	if s, ok := source.(interface{ Accepted(g auth.Grant) }); ok && r.Reply.Status != 0 && r.Reply.Outcome != engine.AuthFailed {
+		s.Accepted(r.Grant)
+	}
 	if !r.Reply.TokenExpired || source == nil || !source.Refused(r.Grant) || r.Renewed {
 		return false
 	}
