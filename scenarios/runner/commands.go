@@ -128,8 +128,11 @@ func (p *Process) tellReply(r *engine.Result) {
 	}
 	fmt.Fprintln(p.Err)
 	p.tellServer(&r.Reply.Server)
-	for _, note := range noted(r.Invocation.Step.Target.Method) {
-		fmt.Fprintf(p.Err, "%-9s %s\n", "note", note)
+	target := r.Invocation.Step.Target
+	if n, ok := target.Method.(engine.Noter); ok {
+		for _, note := range n.Notes(target) {
+			fmt.Fprintf(p.Err, "%-9s %s\n", "note", note)
+		}
 	}
 }
 

@@ -323,7 +323,7 @@ func (s *session) document(ctx context.Context, fired error) (*record.Document, 
 	default:
 		d.Ended = why
 	}
-	d.Ended, d.Notes = s.mask(d.Ended), notes(s.plan)
+	d.Ended = s.mask(d.Ended)
 	verdict := check.Judge(evidence)
 	d.Validity = verdict.Validity()
 	d.Thresholds = verdict.Void(s.watcher.Results(totals))

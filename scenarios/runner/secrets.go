@@ -102,23 +102,3 @@ func withoutHalf(text, secret string) string {
 		from++
 	}
 }
-
-// notes are what the plan's methods have to say to whoever reads the report.
-func notes(plan *engine.Plan) []string {
-	var all []string
-	for _, t := range plan.Targets() {
-		for _, note := range noted(t.Method) {
-			if !slices.Contains(all, note) {
-				all = append(all, note)
-			}
-		}
-	}
-	return all
-}
-
-func noted(m engine.Method) []string {
-	if n, ok := m.(engine.Noter); ok {
-		return n.Notes()
-	}
-	return nil
-}

@@ -128,40 +128,58 @@ func hello(took time.Duration) map[string]emulator.Function {
 // is known is replaced before anybody is refused.
 func TestOneRefreshServesAll(t *testing.T) {
 	tests := []struct {
-		name     string
-		auth     string
-		life     time.Duration
-		claim    string
-		surprise bool // tokens end before they were said to
+		name  string
+		auth  string
+		life  time.Duration
+		claim string
+		lasts time.Duration
+		ends  int // tokens that end before they were said to, at least
 	}{
-		{"signed in by password, and refused", `{username: "${NAME}", password: "${PASS}"`, 1300 * time.Millisecond, "4", true},
-		{"anonymous, and refused", "{anonymous: true", 1300 * time.Millisecond, "4", true},
-		{"replaced early", "{anonymous: true", 2 * time.Second, "", false},
+		{"signed in by password, and refused", `{username: "${NAME}", password: "${PASS}"`, 1300 * time.Millisecond, "4", 3500 * time.Millisecond, 2},
+		{"anonymous, and refused", "{anonymous: true", 1300 * time.Millisecond, "4", 2 * time.Second, 1},
+		{"replaced early", "{anonymous: true", 2 * time.Second, "", 2500 * time.Millisecond, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			g, at := newTollgate(t, emulator.Config{Functions: hello(200 * time.Millisecond), TokenLife: tt.life, Users: map[string]string{"somebody": "pass"}}, tt.claim)
-			d, err := launch(t, fmt.Sprintf("target: {env: my-env, endpoint: %q, auth: %s, endpoint: %q}, timeout: 20s}\nload: {workers: 500, for: 3500ms}\nsteps: [{invoke: hello}]\n", at, tt.auth, at),
+			d, err := launch(t, fmt.Sprintf("target: {env: my-env, endpoint: %q, auth: %s, endpoint: %q}, timeout: 20s}\nload: {workers: 500, for: %v}\nsteps: [{invoke: hello}]\n", at, tt.auth, at, tt.lasts),
 				map[string]string{"NAME": "somebody", "PASS": "pass"}, nil)
 			g.mu.Lock()
 			defer g.mu.Unlock()
 			if n := d.Total.Outcomes["ok"]; n != d.Total.Count || n < 500 || d.ExitCode == 115 {
 				t.Fatalf("%d of %d invocations ok, exit code %d, %v: %v", n, d.Total.Count, d.ExitCode, err, d.Total.Outcomes)
 			}
-			if !tt.surprise {
+			if tt.ends == 0 {
 				if g.turned != 0 || d.Total.Renewed != 0 || g.asks < 3 || g.asks > 6 {
 					t.Errorf("%d refused, %d renewed, tokens asked for %d times; want nobody refused, and a token each second", g.turned, d.Total.Renewed, g.asks)
 				}
 				return
 			}
-			if len(g.refused) < 2 || g.asks != 1+len(g.refused) {
-				t.Errorf("%d tokens ran out, and tokens were asked for %d times; want two at least, and once for each and at the start", len(g.refused), g.asks)
+			if len(g.refused) < tt.ends || g.asks != 1+len(g.refused) {
+				t.Errorf("%d tokens ran out, and tokens were asked for %d times; want %d at least, and once for each and at the start", len(g.refused), g.asks, tt.ends)
 			}
 			if g.turned < 500 || d.Total.Renewed != g.turned || d.Total.Statuses["200"] != d.Total.Count {
 				t.Errorf("%d refused, %d renewed; want each refused once: statuses %v", g.turned, d.Total.Renewed, d.Total.Statuses)
 			}
 		})
+	}
+}
+
+// A gateway that takes good tokens for old ones now and then costs an attempt
+// more, or the invocation, but not the run, and not a new token each time.
+func TestGoodTokensRefusedNowAndThen(t *testing.T) {
+	t.Parallel()
+	hello := emulator.Function{Errors: map[string]float64{"token_expired": 0.05}, Latency: emulator.Latency{P50: 5 * time.Millisecond}}
+	g, at := newTollgate(t, emulator.Config{Functions: map[string]emulator.Function{"hello": hello}}, "")
+	d, err := launch(t, fmt.Sprintf("target: {env: my-env, endpoint: %q, auth: {anonymous: true, endpoint: %q}}\nload: {workers: 20, for: 1500ms}\nsteps: [{invoke: hello, continue: true}]\n", at, at), nil, nil)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if d.Ended != "" || d.ExitCode == 115 || d.Total.Renewed < 5 || d.Total.Outcomes["ok"] < 20*d.Total.Outcomes["auth_failed"] {
+		t.Errorf("ended %q, %v; %d renewed, outcomes %v", d.Ended, err, d.Total.Renewed, d.Total.Outcomes)
+	}
+	if g.asks > 5 {
+		t.Errorf("%d tokens asked for in a second and a half", g.asks)
 	}
 }
 
@@ -248,10 +266,11 @@ func TestStopWhileTokensAreAskedFor(t *testing.T) {
 	tests := []struct {
 		name  string
 		hangs time.Duration // from when on
+		stop  time.Duration
 		sent  bool
 	}{
-		{"at the start", 0, false},
-		{"in the middle", 300 * time.Millisecond, true},
+		{"at the start", 0, 300 * time.Millisecond, false},
+		{"in the middle", 300 * time.Millisecond, 1500 * time.Millisecond, true}, // by then the token has run out, and all wait for another
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -271,8 +290,7 @@ func TestStopWhileTokensAreAskedFor(t *testing.T) {
 			}
 			stop := make(chan struct{})
 			var asked time.Time
-			// By then the token has run out, and all wait for another.
-			defer time.AfterFunc(1500*time.Millisecond, func() { asked = time.Now(); close(stop) }).Stop()
+			defer time.AfterFunc(tt.stop, func() { asked = time.Now(); close(stop) }).Stop()
 			d, err := launch(t, fmt.Sprintf("target: {env: my-env, endpoint: %q, auth: {anonymous: true, endpoint: %q}, timeout: 20s}\nload: {workers: 20, for: 30s, graceful_stop: 1s}\nsteps: [{invoke: hello}]\n", at, at),
 				nil, nil, func(p *runner.Process) { p.Stop = stop })
 			if took := time.Since(asked); took > 4*time.Second { // a second for what is under way, and one for the reply
