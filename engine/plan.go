@@ -51,6 +51,24 @@ func (p *Plan) Targets() []*Target {
 	return all
 }
 
+// Notes are what the methods have to say to whoever reads of the plan.
+func (p *Plan) Notes() []string {
+	var all []string
+	for _, t := range p.Targets() {
+		if t == nil {
+			continue
+		}
+		if n, ok := t.Method.(Noter); ok {
+			for _, note := range n.Notes(t) {
+				if !slices.Contains(all, note) {
+					all = append(all, note)
+				}
+			}
+		}
+	}
+	return all
+}
+
 // A Cost is what invocations cost, in the currency of its prices.
 type Cost struct {
 	PerGBSecond float64 // for a GB of memory over a second of billed time

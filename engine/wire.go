@@ -122,8 +122,8 @@ const MaxMessage = 512
 func (r *Reply) Get(name string) string { return get(r.Header, name) }
 
 // A Noter is a method that has something to say to whoever reads a report: a
-// limit of the way, or what it cannot show.
-type Noter interface{ Notes() []string }
+// limit of the way to a target, or what it cannot show.
+type Noter interface{ Notes(t *Target) []string }
 
 // A Method is one way of asking a gateway to invoke a function. Encode and
 // Decode are pure: they do no I/O and read no clock.

@@ -156,17 +156,7 @@ func (c *Compiled) explainOrigins(p *printer) {
 
 // explainNotes writes what the methods have to say.
 func (c *Compiled) explainNotes(p *printer) {
-	var notes []string
-	for _, s := range c.sends {
-		if n, ok := s.invoke.Target.Method.(engine.Noter); ok {
-			for _, note := range n.Notes() {
-				if !slices.Contains(notes, note) {
-					notes = append(notes, note)
-				}
-			}
-		}
-	}
-	for i, note := range notes {
+	for i, note := range c.Plan.Notes() {
 		label := ""
 		if i == 0 {
 			label = "notes"

@@ -16,7 +16,7 @@ type controlPlane struct{}
 func (controlPlane) Name() string { return "control-plane" }
 
 // Notes says what is different about this way.
-func (controlPlane) Notes() []string {
+func (controlPlane) Notes(*engine.Target) []string {
 	return []string{
 		"control-plane is for profiles and not for load: the platform allows 100 calls of Invoke a second.",
 		"control-plane invokes the version $LATEST where no qualifier is given, and not what the alias $DEFAULT leads to, as http-api does.",

@@ -300,26 +300,30 @@ func TestNew(t *testing.T) {
 
 func TestNotes(t *testing.T) {
 	tests := []struct {
-		method string
-		o      Options
-		want   []string
+		method   string
+		o        Options
+		endpoint string
+		want     []string
 	}{
-		{"mini-program", Options{}, []string{"OPENID", "5 s"}},
-		{"control-plane", Options{}, []string{"100 calls", "$LATEST", "alias $DEFAULT"}},
-		{"web", Options{}, []string{"default domain", "custom domain"}},
-		{"node-sdk", Options{SDK: "2"}, []string{"metadata", "node-sdk 2"}},
-		{"web-sdk", Options{SDK: "1"}, []string{"web-sdk 1"}},
-		{"node-sdk", Options{}, []string{"30 ms", "100 connections"}},
-		{"web-sdk", Options{}, nil},
+		{"mini-program", Options{}, "", []string{"OPENID", "5 s"}},
+		{"control-plane", Options{}, "", []string{"100 calls", "$LATEST", "alias $DEFAULT"}},
+		{"web", Options{}, "https://e-1.service.tcloudbase.com", []string{"default domain", "custom domain"}},
+		{"web", Options{}, "https://e-1-125.ap-shanghai.app.TCLOUDBASE.com/x", []string{"default domain"}},
+		{"web", Options{}, "https://fn.example.com", nil},
+		{"web", Options{}, "https://tcloudbase.com.example.com", nil},
+		{"node-sdk", Options{SDK: "2"}, "", []string{"metadata", "node-sdk 2"}},
+		{"web-sdk", Options{SDK: "1"}, "", []string{"web-sdk 1"}},
+		{"node-sdk", Options{}, "", []string{"30 ms", "100 connections"}},
+		{"web-sdk", Options{}, "", nil},
 	}
 	for _, tt := range tests {
 		n, ok := method(t, tt.method, tt.o).(engine.Noter)
 		if !ok {
 			t.Fatalf("%s has no notes", tt.method)
 		}
-		got := strings.Join(n.Notes(), " ")
+		got := strings.Join(n.Notes(&engine.Target{Endpoint: tt.endpoint}), " ")
 		if len(tt.want) == 0 && got != "" {
-			t.Errorf("%s %+v says %q", tt.method, tt.o, got)
+			t.Errorf("%s %+v at %q says %q", tt.method, tt.o, tt.endpoint, got)
 		}
 		for _, w := range tt.want {
 			if !strings.Contains(got, w) {

@@ -28,7 +28,7 @@ func newMiniProgram(form string) (engine.Method, error) {
 func (miniProgram) Name() string { return "mini-program" }
 
 // Notes says what this way cannot show.
-func (miniProgram) Notes() []string {
+func (miniProgram) Notes(*engine.Target) []string {
 	return []string{
 		"mini-program asks WeChat's server API, so the function sees no user: there is no OPENID.",
 		"WeChat ends a function that is invoked this way after 5 s, whatever time limit the function or the scenario has.",

@@ -38,7 +38,7 @@ func (nodeSDK) Name() string { return "node-sdk" }
 
 // Notes says what the numbers leave out that the library itself does
 // (PROTOCOL.md 4.3), and what is different about the older version.
-func (m nodeSDK) Notes() []string {
+func (m nodeSDK) Notes(*engine.Target) []string {
 	notes := []string{"node-sdk sends the library's requests without its overhead: outside of Tencent Cloud, " +
 		"the library asks for metadata twice before each call, up to 30 ms each, and it queues what is above 100 connections."}
 	if m.version2 {

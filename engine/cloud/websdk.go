@@ -40,7 +40,7 @@ func newWebSDK(version string) (engine.Method, error) {
 func (webSDK) Name() string { return "web-sdk" }
 
 // Notes says what a report should say of the older versions.
-func (m webSDK) Notes() []string {
+func (m webSDK) Notes(*engine.Target) []string {
 	if m.version == "" {
 		return nil
 	}

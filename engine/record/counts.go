@@ -62,26 +62,8 @@ func newHeader(p *engine.Plan, start time.Time) header {
 	for i, k := range p.Groups {
 		h.Groups[i] = headerGroup{k.Step, k.Kind.String(), k.Asked}
 	}
-	h.Notes = notes(p)
+	h.Notes = p.Notes()
 	return h
-}
-
-// notes are what a plan's methods have to say to whoever reads of the run.
-func notes(p *engine.Plan) []string {
-	var all []string
-	for _, t := range p.Targets() {
-		if t == nil {
-			continue
-		}
-		if n, ok := t.Method.(engine.Noter); ok {
-			for _, note := range n.Notes() {
-				if !slices.Contains(all, note) {
-					all = append(all, note)
-				}
-			}
-		}
-	}
-	return all
 }
 
 // shape is the shape that the header describes.

@@ -185,7 +185,9 @@ func TestStatusesAreBounded(t *testing.T) {
 // A speaker is a method that has something to say to who reads of the run.
 type speaker struct{ engine.Method }
 
-func (speaker) Notes() []string { return []string{"it cannot ask for versions", "it is slow"} }
+func (speaker) Notes(*engine.Target) []string {
+	return []string{"it cannot ask for versions", "it is slow"}
+}
 
 // TestNotesOutliveTheRun holds that what methods have to say is in the document
 // once, and in one that is made again of the files as well.
@@ -209,7 +211,7 @@ func TestNotesOutliveTheRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := speaker{}.Notes()
+	want := speaker{}.Notes(nil)
 	for name, d := range map[string]*Document{"of the run": totals.Document(), "made again": again.Document()} {
 		if !slices.Equal(d.Notes, want) {
 			t.Errorf("the document %s notes %q, want %q", name, d.Notes, want)
