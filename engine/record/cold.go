@@ -22,6 +22,7 @@ const (
 	maxSlowest         = 100  // lines of slowest.jsonl
 	maxKeptBody        = 2048 // bytes of a request's or a reply's body
 	maxKeptRow         = 1024 // bytes of a dataset's row
+	longestSecret      = 8192 // bytes; one that begins before the end of what is kept is hidden whole
 	maxPendingFailures = 1 << 20
 )
 
@@ -164,7 +165,9 @@ func (c *cold) failed(r *engine.Result) {
 	defer c.mu.Unlock()
 	if !r.Invocation.Warmup {
 		reply := r.Reply
-		reply.Message = c.mask(reply.Message)
+		for _, text := range []*string{&reply.Detail, &reply.Code, &reply.Message, &reply.RequestID} {
+			*text = c.mask(*text)
+		}
 		c.errors.add(&reply)
 	}
 	if !c.onDisk {
@@ -243,10 +246,10 @@ func (c *cold) entry(r *engine.Result) Entry {
 	i, p := r.Invocation, &r.Reply
 	k := c.shape.series[i.Step.Series]
 	f := Entry{At: c.start.Add(r.End).UTC(), Step: k.Step, Function: k.Function, Method: k.Method, Qualifier: k.Qualifier, Arm: k.Arm,
-		Warmup: i.Warmup, Outcome: p.Outcome.String(), Detail: p.Detail, Status: p.Status, Code: p.Code,
-		Message: text(c.mask(p.Message), engine.MaxMessage), RequestID: p.RequestID,
+		Warmup: i.Warmup, Outcome: p.Outcome.String(), Detail: c.mask(p.Detail), Status: p.Status, Code: c.mask(p.Code),
+		Message: text(c.mask(p.Message), engine.MaxMessage), RequestID: c.mask(p.RequestID),
 		DueUS: us(r.Due), StartUS: us(r.Start), EndUS: us(r.End), ResponseUS: us(r.Response()), ServiceUS: us(r.Service()),
-		Attempts: len(r.Attempts), Reply: text(c.mask(string(p.Body[:min(len(p.Body), maxKeptBody)])), maxKeptBody)}
+		Attempts: len(r.Attempts), Reply: text(c.mask(string(p.Body[:min(len(p.Body), maxKeptBody+longestSecret)])), maxKeptBody)}
 	if i.Scope != nil {
 		f.Iteration = i.Scope.Iteration
 	}
@@ -290,7 +293,7 @@ func (c *cold) slow(r *engine.Result) {
 	}
 	s := slow{Entry: c.entry(r), heldUS: us(r.Held), latenessUS: us(r.Lateness()), attempts: slices.Clone(r.Attempts)}
 	for n := range s.attempts {
-		s.attempts[n].RequestID = strings.Clone(s.attempts[n].RequestID)
+		s.attempts[n].RequestID = c.mask(strings.Clone(s.attempts[n].RequestID))
 	}
 	s.RequestID, s.Code, s.Detail = strings.Clone(s.RequestID), strings.Clone(s.Code), strings.Clone(s.Detail)
 	if scope := r.Invocation.Scope; scope != nil {

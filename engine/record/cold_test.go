@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -207,4 +208,40 @@ func FuzzCurl(f *testing.F) {
 			t.Errorf("the shell makes %q of %q by %s (%v)", out, body, line, err)
 		}
 	})
+}
+
+// TestKeptTextsAreMasked has the secret in every text that a reply brings, and
+// where the kept part of a body ends.
+func TestKeptTextsAreMasked(t *testing.T) {
+	const secret = "hush-hush-hush-hush"
+	mask := func(text string) string { return strings.ReplaceAll(text, secret, "[secret]") }
+	v := invocation(0, engine.FunctionError, 0, ms)
+	v.Reply.Code, v.Reply.Detail, v.Reply.RequestID, v.Reply.Message = "C-"+secret, "D-"+secret, "R-"+secret, "M-"+secret
+	v.Attempts[0].RequestID = v.Reply.RequestID
+	v.Reply.Body = []byte(strings.Repeat("x", maxKeptBody-5) + secret + "tail")
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		r, err := Create(Options{Dir: dir, Plan: examplePlan(), Start: start, Tally: exampleTally(start), Mask: mask})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Shard().Invocation(v)
+		totals, err := r.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := WriteDocument(dir, totals.Document()); err != nil {
+			t.Fatal(err)
+		}
+	})
+	for _, name := range []string{CountsFile, FailuresFile, SlowestFile, ReportFile} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at := strings.Index(string(text), "hush"); at >= 0 {
+			t.Errorf("%s has a secret in it: …%s", name, text[max(0, at-60):min(len(text), at+40)])
+		}
+	}
 }
