@@ -59,7 +59,11 @@ func mask(text string, secrets []string) string {
 	return text
 }
 
-// forms returns a secret in all the encodings in which it may come back.
+// Forms returns the text itself and in the encodings in which it may come
+// back: in URLs, in JSON and Go quotes, in hex and base64. It is for those who
+// have to look for it.
+func (s Secret) Forms() []string { return forms(s.text) }
+
 func forms(secret string) []string {
 	raw := []byte(secret)
 	quoted, _ := json.Marshal(secret) // a string has no error
