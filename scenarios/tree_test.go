@@ -82,7 +82,7 @@ func TestHostile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
 			_, err := Load("test.yaml", []byte(src), Options{})
-			if took := time.Since(start); took > 5*time.Second {
+			if took := time.Since(start); took > 15*time.Second { // a second on a quiet machine; under the race detector many times that
 				t.Errorf("took %v", took)
 			}
 			var list Errors
