@@ -42,7 +42,7 @@ func (p *pass) group(ctx context.Context, g *Group, s Scope, m moment, outer *wi
 		if g.Limit > 0 && i >= g.Limit {
 			at.held = max(m.held, p.run.now()-m.due) // the limit asked for this wait
 		}
-		saved, end, err := p.do(ctx, f.step, f.scope, at, w)
+		saved, end, err := p.do(ctx, f.step, &f.scope, at, w)
 		f.end = end
 		if f.step.Continue && ctx.Err() == nil {
 			err = nil

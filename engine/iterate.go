@@ -15,6 +15,10 @@ type caller struct {
 	run    *Run
 	id     int
 	record Recorder
+
+	pass   pass            // the iteration under way
+	scope  Scope           // its own
+	result IterationResult // what is written down about it
 }
 
 // A pass is one iteration under way. Steps fired side by side share it.
@@ -52,13 +56,14 @@ func (c *caller) iterate(ctx context.Context, t ticket) {
 	r := c.run
 	r.count(t.warm, &r.sent)
 	start := r.now()
-	p := &pass{caller: c, ticket: t}
-	scope := Scope{Seed: r.Plan.Seed, Iteration: t.n, Row: t.row}
+	p, scope, it := &c.pass, &c.scope, &c.result
+	p.caller, p.ticket, p.lateness, p.invoked = c, t, 0, false
+	*scope = Scope{Seed: r.Plan.Seed, Iteration: t.n, Row: t.row}
 	_, end, err := p.steps(ctx, r.Plan.Steps, scope, moment{due: t.due, held: t.held}, nil)
 	p.losers.Wait()
 
-	it := IterationResult{
-		Scope: &scope, Warmup: t.warm, Due: t.due, Start: start, End: end, Held: t.held,
+	*it = IterationResult{
+		Scope: scope, Warmup: t.warm, Due: t.due, Start: start, End: end, Held: t.held,
 		Lateness: p.lateness, Failed: err != nil, Canceled: err != nil && ctx.Err() != nil,
 	}
 	if !p.invoked {
@@ -75,7 +80,7 @@ func (c *caller) iterate(ctx context.Context, t ticket) {
 	if !t.warm {
 		raise(&r.lastEnd, int64(r.now()))
 	}
-	c.record.Iteration(&it)
+	c.record.Iteration(it)
 }
 
 // A moment is when a step is due, and for how long it has been held since.
@@ -83,8 +88,9 @@ type moment struct{ due, held time.Duration }
 
 // steps makes steps one after the other. The first is due at m, every other
 // when the one before has settled. It returns what they saved and when the
-// last one settled; a step that fails ends them, unless it says continue.
-func (p *pass) steps(ctx context.Context, steps []Step, s Scope, m moment, w *wire) (saved map[string]any, end time.Duration, err error) {
+// last one settled; a step that fails ends them, unless it says continue. The
+// scope goes along with them: it is the caller's own, and changes.
+func (p *pass) steps(ctx context.Context, steps []Step, s *Scope, m moment, w *wire) (saved map[string]any, end time.Duration, err error) {
 	end = m.due
 	for i := range steps {
 		if err := ctx.Err(); err != nil {
@@ -117,9 +123,9 @@ func with(vars, fresh map[string]any) map[string]any {
 }
 
 // step makes one step, unless its condition says no.
-func (p *pass) step(ctx context.Context, st *Step, s Scope, m moment, w *wire) (saved map[string]any, end time.Duration, err error) {
+func (p *pass) step(ctx context.Context, st *Step, s *Scope, m moment, w *wire) (saved map[string]any, end time.Duration, err error) {
 	s.at(st, p.run.Base.Add(m.due))
-	if yes, err := st.wanted(&s); err != nil || !yes {
+	if yes, err := st.wanted(s); err != nil || !yes {
 		return nil, m.due, err
 	}
 	return p.do(ctx, st, s, m, w)
@@ -141,17 +147,17 @@ func (st *Step) wanted(s *Scope) (bool, error) {
 }
 
 // do makes one step; s is at it.
-func (p *pass) do(ctx context.Context, st *Step, s Scope, m moment, w *wire) (saved map[string]any, end time.Duration, err error) {
+func (p *pass) do(ctx context.Context, st *Step, s *Scope, m moment, w *wire) (saved map[string]any, end time.Duration, err error) {
 	switch {
 	case st.Invoke != nil:
-		return p.invoke(ctx, st.Invoke, &s, m, w)
+		return p.invoke(ctx, st.Invoke, s, m, w)
 	case st.Group != nil:
-		return p.group(ctx, st.Group, s, m, w)
+		return p.group(ctx, st.Group, *s, m, w)
 	case st.Pause != nil:
-		end, err := p.pause(ctx, st.Pause, &s, m.due+m.held)
+		end, err := p.pause(ctx, st.Pause, s, m.due+m.held)
 		return nil, end, err
 	case st.Pick != nil:
-		return p.steps(ctx, pick(st.Pick, &s).Steps, s, m, w)
+		return p.steps(ctx, pick(st.Pick, s).Steps, s, m, w)
 	default:
 		return p.steps(ctx, st.Sequence, s, m, w)
 	}
@@ -192,26 +198,43 @@ func pick(choices []Choice, s *Scope) *Choice {
 
 // invoke makes one invocation and records its result.
 func (p *pass) invoke(ctx context.Context, in *Invoke, s *Scope, m moment, w *wire) (saved map[string]any, end time.Duration, err error) {
-	i := Invocation{Step: in, Scope: s, Due: m.due, Held: m.held, Worker: p.id, Warmup: p.warm}
-	var r Result
+	f := p.run.borrow()
+	defer p.run.spare.Put(f)
+	i, r := &f.invocation, &f.result
+	*r = Result{Attempts: r.Attempts[:0], Request: r.Request, Raw: r.Raw}
+	*i = Invocation{Step: in, Scope: s, Header: i.Header[:0], Query: i.Query[:0], Due: m.due, Held: m.held, Worker: p.id, Warmup: p.warm}
 	if err := i.render(s); err != nil {
 		now := p.run.now()
-		r = Result{Due: m.due, Start: now, End: now, Held: m.held,
+		*r = Result{Due: m.due, Start: now, End: now, Held: m.held,
 			Reply: Reply{Outcome: Rejected, Detail: "expression", Message: clip(err.Error())}}
 	} else {
-		p.run.Invoker.Invoke(ctx, &i, &r)
+		p.run.Invoker.Invoke(ctx, i, r)
 	}
-	r.Invocation = &i
+	r.Invocation = i
 	if r.Reply.Outcome == OK && len(in.Saves) > 0 {
 		saved = save(in.Saves, s, &r.Reply)
 	}
 	p.late(r.Lateness())
 	w.add(r.Attempts)
-	p.record.Invocation(&r)
+	p.record.Invocation(r)
 	if r.Reply.Outcome != OK {
 		return nil, r.End, &StepError{Step: in.Name, Outcome: r.Reply.Outcome, Message: r.Reply.Message}
 	}
 	return saved, r.End, nil
+}
+
+// A form is what an invocation is written on. It is used again for another as
+// soon as its result is recorded.
+type form struct {
+	invocation Invocation
+	result     Result
+}
+
+func (r *Run) borrow() *form {
+	if f, ok := r.spare.Get().(*form); ok {
+		return f
+	}
+	return new(form)
 }
 
 // render fills in the values of this iteration.
@@ -222,7 +245,7 @@ func (i *Invocation) render(s *Scope) (err error) {
 			return fmt.Errorf("data: %w", err)
 		}
 	}
-	if i.Header, err = lines(in.Header, s); err != nil {
+	if i.Header, err = lines(i.Header, in.Header, s); err != nil {
 		return fmt.Errorf("headers: %w", err)
 	}
 	if in.HTTP == nil {
@@ -233,23 +256,19 @@ func (i *Invocation) render(s *Scope) (err error) {
 			return fmt.Errorf("http.path: %w", err)
 		}
 	}
-	if i.Query, err = lines(in.HTTP.Query, s); err != nil {
+	if i.Query, err = lines(i.Query, in.HTTP.Query, s); err != nil {
 		return fmt.Errorf("http.query: %w", err)
 	}
 	return nil
 }
 
-func lines(from []HeaderLine, s *Scope) ([]Field, error) {
-	if len(from) == 0 {
-		return nil, nil
-	}
-	to := make([]Field, len(from))
-	for k, l := range from {
-		v, err := l.Value(s)
+func lines(to []Field, from []HeaderLine, s *Scope) ([]Field, error) {
+	for k := range from {
+		v, err := from[k].Value(s)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", l.Name, err)
+			return nil, fmt.Errorf("%s: %w", from[k].Name, err)
 		}
-		to[k] = Field{Name: l.Name, Value: v, Secret: l.Secret}
+		to = append(to, Field{Name: from[k].Name, Value: v, Secret: from[k].Secret})
 	}
 	return to, nil
 }

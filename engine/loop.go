@@ -46,6 +46,7 @@ type Run struct {
 	freed   chan struct{} // a caller became free; holds one
 	ended   chan struct{} // closed when nothing more is due
 	callers sync.WaitGroup
+	spare   sync.Pool // of *form
 	full    fullClock
 	burst   burst
 

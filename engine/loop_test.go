@@ -99,7 +99,9 @@ func (b *notebook) Group(r *engine.GroupResult) {
 func (b *notebook) Iteration(r *engine.IterationResult) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.iterations = append(b.iterations, *r)
+	kept, scope := *r, *r.Scope // both are the caller's, and used again
+	kept.Scope = &scope
+	b.iterations = append(b.iterations, kept)
 }
 
 // call is a step that invokes a function; how is such as "ok 50ms".

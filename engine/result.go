@@ -45,6 +45,7 @@ type Result struct {
 	Grant      auth.Grant    // that the last attempt was made with
 	Attempts   []Attempt     // at least one, unless nothing could be sent
 	Request    *Request      // of the last attempt; nil when nothing could be sent
+	Raw        Response      // to it, as it came; parts of Reply stand in it
 }
 
 // Response is what a user feels: from due to end.

@@ -26,6 +26,12 @@ type Request struct {
 	Header      []Field
 	Body        []byte
 	SecretBody  bool // the body has a secret in it
+
+	// Shared says that the request is sent again and again, by many at once, and
+	// so must not change. H1 is then how HTTP/1.1 sends it, if a transport has
+	// made that.
+	Shared bool
+	H1     []byte
 }
 
 // Set sets the header field of that name, whatever its case, or adds it.
@@ -120,6 +126,10 @@ const MaxMessage = 512
 
 // Get returns the value of the first header field of that name.
 func (r *Reply) Get(name string) string { return get(r.Header, name) }
+
+// A Steady method writes the same request for the same invocation whenever it is
+// asked, as long as the grant is the same: neither the time nor chance is in it.
+type Steady interface{ Steady(g auth.Grant) bool }
 
 // A Noter is a method that has something to say to whoever reads a report: a
 // limit of the way to a target, or what it cannot show.
