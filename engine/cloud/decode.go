@@ -238,7 +238,11 @@ func requestID(from *engine.Response) string {
 // upstreamTime returns what the gateway says it spent upstream, in
 // milliseconds on the wire (PROTOCOL.md 1.4).
 func upstreamTime(from *engine.Response) engine.ServerSide {
-	ms, err := strconv.ParseFloat(from.Get("x-cloudbase-upstream-timecost"), 64)
+	text := from.Get("x-cloudbase-upstream-timecost")
+	if text == "" {
+		return engine.ServerSide{}
+	}
+	ms, err := strconv.ParseFloat(text, 64)
 	if err != nil || !(ms >= 0 && ms <= float64(time.Hour/time.Millisecond)) {
 		return engine.ServerSide{}
 	}

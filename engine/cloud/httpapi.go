@@ -50,6 +50,9 @@ func (httpAPI) Encode(i *engine.Invocation, g auth.Grant, now time.Time, to *eng
 	return signGateway(g, now, to)
 }
 
+// Steady reports whether nothing is signed, which takes the time.
+func (httpAPI) Steady(g auth.Grant) bool { return !g.Bearer.IsZero() || g.Keys.IsZero() }
+
 // Decode reads the function's answer, which comes without an envelope.
 func (httpAPI) Decode(i *engine.Invocation, from *engine.Response, to *engine.Reply) {
 	read(i, from, to, webfn(i))

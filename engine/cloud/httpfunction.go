@@ -57,6 +57,9 @@ func (httpFunction) Encode(i *engine.Invocation, g auth.Grant, now time.Time, to
 	return signGateway(g, now, to)
 }
 
+// Steady reports whether nothing is signed, which takes the time.
+func (httpFunction) Steady(g auth.Grant) bool { return !g.Bearer.IsZero() || g.Keys.IsZero() }
+
 // Decode reads the function's own answer, or the gateway's in its place.
 func (httpFunction) Decode(i *engine.Invocation, from *engine.Response, to *engine.Reply) {
 	read(i, from, to, true)
