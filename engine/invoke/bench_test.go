@@ -33,6 +33,24 @@ func BenchmarkExchange(b *testing.B) {
 			}
 		}
 	})
+	b.Run("fast", func(b *testing.B) {
+		h, err := NewFast(Options{UserAgent: "volley/0"})
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer h.Close()
+		q := ask(b, "POST", s.URL+"/v1/functions/hello", body)
+		base := time.Now()
+		ctx := b.Context()
+		var p engine.Response
+		b.ReportAllocs()
+		for b.Loop() {
+			t := Timing{Base: base, Start: -1, Until: time.Since(base) + 10*time.Second, Phases: engine.NoPhases()}
+			if err := h.Exchange(ctx, 0, q, &p, &t); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 	b.Run("net/http alone", func(b *testing.B) {
 		h := open(b, Options{UserAgent: "volley/0"})
 		q := ask(b, "POST", s.URL+"/v1/functions/hello", body)

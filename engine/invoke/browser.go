@@ -113,7 +113,7 @@ func (e *corsError) Error() string { return e.err.Error() }
 // itself, and nobody waits in a line. It returns how long that took, less than
 // 0 when nothing was needed. The error is a *corsError where leave was not
 // given.
-func (c *Client) preflight(ctx context.Context, i *engine.Invocation, q *engine.Request) (took time.Duration, err error) {
+func (c *Client) preflight(ctx context.Context, i *engine.Invocation, q *engine.Request, until time.Duration) (took time.Duration, err error) {
 	m, ok := i.Step.Target.Method.(browser)
 	if !ok {
 		return -1, nil
@@ -122,13 +122,16 @@ func (c *Client) preflight(ctx context.Context, i *engine.Invocation, q *engine.
 	if !m.Preflight(q, &ask) {
 		return -1, nil
 	}
+	limit := Timing{Base: c.Base, Until: until}
+	ctx, cancel := limit.bound(ctx)
+	defer cancel()
 	t, key, began := c.tab(i), leaveKey(q, &ask), time.Now()
 	given, asked, first := t.leave(key, began)
 	if !first && !given {
 		select {
 		case <-asked:
 		case <-ctx.Done():
-			return time.Since(began), ctx.Err()
+			return time.Since(began), context.Cause(ctx)
 		}
 		given = t.given(key, began)
 	}
@@ -138,7 +141,7 @@ func (c *Client) preflight(ctx context.Context, i *engine.Invocation, q *engine.
 		}
 		return -1, nil
 	}
-	lasts, err := c.askLeave(ctx, m, i.Worker, q, &ask)
+	lasts, err := c.askLeave(ctx, m, i.Worker, q, &ask, until)
 	now := time.Now()
 	t.answer(key, asked, first, err == nil && lasts > 0, now.Add(lasts))
 	return now.Sub(began), err
@@ -188,9 +191,9 @@ func (t *tab) answer(key string, asked chan struct{}, first, given bool, until t
 }
 
 // askLeave sends a preflight.
-func (c *Client) askLeave(ctx context.Context, m browser, worker int, q, ask *engine.Request) (time.Duration, error) {
+func (c *Client) askLeave(ctx context.Context, m browser, worker int, q, ask *engine.Request, until time.Duration) (time.Duration, error) {
 	var p engine.Response
-	t := Timing{Base: c.Base, Start: -1, Phases: engine.NoPhases()}
+	t := Timing{Base: c.Base, Until: until, Start: -1, Phases: engine.NoPhases()}
 	if err := c.Transport.Exchange(ctx, worker, ask, &p, &t); err != nil {
 		return 0, err
 	}

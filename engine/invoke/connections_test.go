@@ -18,7 +18,9 @@ import (
 	"volley/engine"
 )
 
-func TestHTTP2(t *testing.T) {
+func TestHTTP2(t *testing.T) { both(t, testHTTP2) }
+
+func testHTTP2(t *testing.T, open func(t testing.TB, o Options) Transport) {
 	var mu sync.Mutex
 	protos := map[string]int{}
 	conns := map[string]bool{}
@@ -143,7 +145,9 @@ func forwardProxy(t *testing.T, log *[]string, mu *sync.Mutex) string {
 	return s.URL
 }
 
-func TestProxy(t *testing.T) {
+func TestProxy(t *testing.T) { both(t, testProxy) }
+
+func testProxy(t *testing.T, open func(t testing.TB, o Options) Transport) {
 	hello := func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		fmt.Fprintf(w, "%s %s %s", r.Method, r.URL.RequestURI(), body)
@@ -184,7 +188,9 @@ func TestProxy(t *testing.T) {
 	}
 }
 
-func TestKeepAlive(t *testing.T) {
+func TestKeepAlive(t *testing.T) { both(t, testKeepAlive) }
+
+func testKeepAlive(t *testing.T, open func(t testing.TB, o Options) Transport) {
 	for _, tt := range []struct {
 		name string
 		o    Options
@@ -235,7 +241,9 @@ func TestKeepAlive(t *testing.T) {
 }
 
 // TestTLSResumes holds that a new connection resumes the session of an old one.
-func TestTLSResumes(t *testing.T) {
+func TestTLSResumes(t *testing.T) { both(t, testTLSResumes) }
+
+func testTLSResumes(t *testing.T, open func(t testing.TB, o Options) Transport) {
 	var resumed atomic.Int64
 	cert, ca := certificate(t, false, "127.0.0.1")
 	base := tlsServer(t, cert, false, func(w http.ResponseWriter, r *http.Request) {
@@ -254,7 +262,9 @@ func TestTLSResumes(t *testing.T) {
 	}
 }
 
-func TestInsecure(t *testing.T) {
+func TestInsecure(t *testing.T) { both(t, testInsecure) }
+
+func testInsecure(t *testing.T, open func(t testing.TB, o Options) Transport) {
 	cert, _ := certificate(t, false, "elsewhere.example")
 	base := tlsServer(t, cert, false, func(http.ResponseWriter, *http.Request) {})
 	if _, _, err := do(t, open(t, Options{Insecure: true}), ask(t, "GET", base, "")); err != nil {

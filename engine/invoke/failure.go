@@ -41,10 +41,10 @@ type exchangeError struct{ detail, message string }
 func (e *exchangeError) Error() string { return e.message }
 
 // failure says what an exchange that failed is: a timeout of ours, the run's
-// end, or a network error. ctx is the invocation's and tctx the attempt's.
-func failure(ctx, tctx context.Context, timeout time.Duration, t *Timing, err error) engine.Reply {
-	if cause := context.Cause(tctx); cause != nil {
-		if errors.Is(cause, errTimeout) {
+// end, or a network error.
+func failure(ctx context.Context, timeout time.Duration, t *Timing, err error) engine.Reply {
+	if out := errors.Is(err, errTimeout); out || ctx.Err() != nil {
+		if out {
 			return engine.Reply{Outcome: engine.ClientTimeout, Message: fmt.Sprintf("no whole reply within %v, while %s", timeout, stage(t))}
 		}
 		return engine.Reply{Outcome: engine.Canceled, Message: stopped(ctx)}

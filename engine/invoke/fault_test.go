@@ -242,33 +242,38 @@ func TestFaults(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var last string
-			for range 2 {
-				c := &Client{Transport: open(t, o), Base: time.Now()}
-				var r engine.Result
-				timeout := 10 * time.Second
-				if tt.outcome == engine.ClientTimeout {
-					timeout = 300 * ms
-				}
-				c.Invoke(t.Context(), call(func(i *engine.Invocation) {
-					i.Step.Target.Timeout, i.Step.Target.Method = timeout, at{plain{}, u}
-				}), &r)
-				if r.Reply.Outcome != tt.outcome || r.Reply.Detail != tt.detail || !strings.Contains(r.Reply.Message, tt.message) || r.Reply.Status != tt.status {
-					t.Errorf("%v, detail %q, %q, status %d; want %v, %q, %q, %d", r.Reply.Outcome, r.Reply.Detail, r.Reply.Message, r.Reply.Status, tt.outcome, tt.detail, tt.message, tt.status)
-				}
-				// What net/http says of a server without HTTP/2 is a matter of which goroutine finds out.
-				if last != "" && r.Reply.Message != last && !strings.HasPrefix(last, "http2: ") {
-					t.Errorf("the message was %q, and is %q", last, r.Reply.Message)
-				}
-				last = r.Reply.Message
-				if strings.Contains(last, "hush") {
-					t.Errorf("the message tells a secret: %q", last)
-				}
-				if len(r.Attempts) != 1 || r.End < r.Start || r.End-r.Start != r.InService || r.Start < 0 {
-					t.Errorf("attempts %+v, start %v, end %v, in service %v", r.Attempts, r.Start, r.End, r.InService)
-				}
-				if tt.outcome == engine.ClientTimeout && (r.Response() < timeout || r.Response() > timeout+5*time.Second) {
-					t.Errorf("a timeout of %v took %v", timeout, r.Response())
+			for kind, open := range map[string]func() Transport{
+				"net/http": func() Transport { return open(t, o) },
+				"fast":     func() Transport { return openAuto(t, o) },
+			} {
+				var last string
+				for range 2 {
+					c := &Client{Transport: open(), Base: time.Now()}
+					var r engine.Result
+					timeout := 10 * time.Second
+					if tt.outcome == engine.ClientTimeout {
+						timeout = 300 * ms
+					}
+					c.Invoke(t.Context(), call(func(i *engine.Invocation) {
+						i.Step.Target.Timeout, i.Step.Target.Method = timeout, at{plain{}, u}
+					}), &r)
+					if r.Reply.Outcome != tt.outcome || r.Reply.Detail != tt.detail || kind == "net/http" && !strings.Contains(r.Reply.Message, tt.message) || tt.message != "" && r.Reply.Message == "" || r.Reply.Status != tt.status {
+						t.Errorf("%s: %v, detail %q, %q, status %d; want %v, %q, %q, %d", kind, r.Reply.Outcome, r.Reply.Detail, r.Reply.Message, r.Reply.Status, tt.outcome, tt.detail, tt.message, tt.status)
+					}
+					// What net/http says of a server without HTTP/2 is a matter of which goroutine finds out.
+					if last != "" && r.Reply.Message != last && !strings.HasPrefix(last, "http2: ") {
+						t.Errorf("the message was %q, and is %q", last, r.Reply.Message)
+					}
+					last = r.Reply.Message
+					if strings.Contains(last, "hush") {
+						t.Errorf("the message tells a secret: %q", last)
+					}
+					if len(r.Attempts) != 1 || r.End < r.Start || r.End-r.Start != r.InService || r.Start < 0 {
+						t.Errorf("attempts %+v, start %v, end %v, in service %v", r.Attempts, r.Start, r.End, r.InService)
+					}
+					if tt.outcome == engine.ClientTimeout && (r.Response() < timeout || r.Response() > timeout+5*time.Second) {
+						t.Errorf("a timeout of %v took %v", timeout, r.Response())
+					}
 				}
 			}
 		})
@@ -287,7 +292,9 @@ func (m at) Encode(_ *engine.Invocation, _ auth.Grant, _ time.Time, to *engine.R
 }
 
 // TestCancelEndsTheExchange holds that a canceled attempt does not go on.
-func TestCancelEndsTheExchange(t *testing.T) {
+func TestCancelEndsTheExchange(t *testing.T) { both(t, testCancelEndsTheExchange) }
+
+func testCancelEndsTheExchange(t *testing.T, open func(t testing.TB, o Options) Transport) {
 	arrived := make(chan struct{})
 	base := rawServer(t, func(_ int, c net.Conn) {
 		c.Read(make([]byte, 4096))

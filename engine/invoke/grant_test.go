@@ -74,6 +74,8 @@ type gate struct {
 func (g *gate) Exchange(ctx context.Context, _ int, q *engine.Request, p *engine.Response, t *Timing) error {
 	g.n.Add(1)
 	t.Start = time.Since(t.Base)
+	ctx, cancel := t.bound(ctx)
+	defer cancel()
 	err := sleep(ctx, g.took)
 	t.End = time.Since(t.Base)
 	p.Status = 401

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,6 +28,7 @@ type Transport interface {
 // from Base, which the caller sets.
 type Timing struct {
 	Base   time.Time
+	Until  time.Duration // the exchange fails with a timeout if it has not ended by then; 0: there is none
 	Start  time.Duration // a connection was in hand, or dialling began; less than 0 when it came to neither
 	End    time.Duration // the last byte of the reply was read, or the exchange failed
 	Phases engine.Phases
@@ -36,6 +38,14 @@ type Timing struct {
 	BytesIn  int64 // body bytes read, as they were on the wire
 
 	leave bool // it came to no more than asking for leave
+}
+
+// bound returns a context that ends with ctx, or when the exchange must have.
+func (t *Timing) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	if t.Until == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadlineCause(ctx, t.Base.Add(t.Until), errTimeout)
 }
 
 // A Client is an engine.Invoker: it makes attempts by a Transport, checks
@@ -57,6 +67,12 @@ type Client struct {
 	Fatal func(*auth.Error)
 
 	tabs  tabs
+	spare sync.Pool // of *Timing
+
+	// prepared has the requests of steps that send the same each time: as many
+	// as the plan has steps.
+	prepared sync.Map // of *prepared by *engine.Invoke
+
 	fatal sync.Once
 	ready sync.Once
 	ask   auth.Exchange
@@ -70,10 +86,7 @@ var errTimeout = errors.New("no whole reply within the timeout")
 
 // Invoke makes the attempts of one invocation and fills in r.
 func (c *Client) Invoke(ctx context.Context, i *engine.Invocation, r *engine.Result) {
-	*r = engine.Result{Invocation: i, Due: i.Due, Held: i.Held, Attempts: r.Attempts[:0], Request: r.Request}
-	if r.Request == nil {
-		r.Request = new(engine.Request)
-	}
+	*r = engine.Result{Invocation: i, Due: i.Due, Held: i.Held, Attempts: r.Attempts[:0], Request: r.Request, Raw: r.Raw}
 	due, held := i.Due, i.Held
 	var b backoff
 	for c.attempt(ctx, r, due, held) {
@@ -109,42 +122,43 @@ func (c *Client) attempt(ctx context.Context, r *engine.Result, due, held time.D
 		c.unsent(r, reply)
 		return false
 	}
-	*r.Request = engine.Request{Header: r.Request.Header[:0]}
-	if err := i.Step.Target.Method.Encode(i, r.Grant, time.Now(), r.Request); err != nil {
+	now := time.Now()
+	if err := c.encode(r, now); err != nil {
 		c.unsent(r, engine.Reply{Outcome: engine.Rejected, Detail: "request", Message: words(err.Error())})
 		return false
 	}
 
-	tctx, cancel := context.WithTimeoutCause(ctx, i.Step.Target.Timeout, errTimeout)
-	var p engine.Response
-	t := Timing{Base: c.Base, Start: -1, Phases: engine.NoPhases()}
-	asked, err := c.preflight(tctx, i, r.Request)
+	t, ok := c.spare.Get().(*Timing)
+	if !ok {
+		t = new(Timing)
+	}
+	defer c.spare.Put(t)
+	*t = Timing{Base: c.Base, Until: now.Sub(c.Base) + i.Step.Target.Timeout, Start: -1, Phases: engine.NoPhases()}
+	asked, err := c.preflight(ctx, i, r.Request, t.Until)
 	if asked >= 0 {
 		held += asked
 		r.Held += asked
 	}
 	if reply, refused := blocked(err); refused {
-		cancel()
 		c.unsent(r, reply)
 		return false
 	}
 	if err == nil {
-		err = c.exchange(tctx, i, r.Request, &p, &t)
+		err = c.exchange(ctx, i, r.Request, &r.Raw, t)
 	} else {
 		t.End, t.leave = time.Since(c.Base), true
 	}
 	if err != nil {
-		r.Reply = failure(ctx, tctx, i.Step.Target.Timeout, &t, err)
+		r.Reply = failure(ctx, i.Step.Target.Timeout, t, err)
 	}
 	t.Phases.Preflight = asked
-	cancel()
 	if t.Start < 0 { // it waited for a connection all along
 		t.Start = t.End
 	}
 	if err == nil {
-		i.Step.Target.Method.Decode(i, &p, &r.Reply)
+		i.Step.Target.Method.Decode(i, &r.Raw, &r.Reply)
 		r.Reply.Took = t.End - t.Start
-		readable(i, r.Request, &p, &r.Reply)
+		readable(i, r.Request, &r.Raw, &r.Reply)
 		if c.Check != nil && r.Reply.Outcome == engine.OK && (len(i.Step.Checks) > 0 || i.Step.Server != nil) {
 			c.Check(i.Step, i.Scope, &r.Reply)
 		}
@@ -161,6 +175,44 @@ func (c *Client) attempt(ctx context.Context, r *engine.Result, due, held time.D
 		Phases: t.Phases, Reused: t.Reused, BytesOut: t.BytesOut, BytesIn: t.BytesIn,
 	})
 	return true
+}
+
+// A preparer is a transport that can do some of its work on a request ahead.
+type preparer interface{ Prepare(q *engine.Request) }
+
+// A prepared request is one that a step sends each time.
+type prepared struct {
+	grant   auth.Grant
+	request *engine.Request
+}
+
+// encode writes the request of the next attempt, or takes the one that the step
+// sends each time.
+func (c *Client) encode(r *engine.Result, now time.Time) error {
+	i := r.Invocation
+	method := i.Step.Target.Method
+	if i.Step.Static {
+		if p, ok := c.prepared.Load(i.Step); ok && p.(*prepared).grant == r.Grant { //nolint:forcetypeassert // there is nothing else in it
+			r.Request = p.(*prepared).request //nolint:forcetypeassert // as above
+			return nil
+		}
+	}
+	if r.Request == nil || r.Request.Shared {
+		r.Request = new(engine.Request)
+	}
+	*r.Request = engine.Request{Header: r.Request.Header[:0]}
+	if err := method.Encode(i, r.Grant, now, r.Request); err != nil {
+		return err
+	}
+	if s, ok := method.(engine.Steady); ok && i.Step.Static && s.Steady(r.Grant) {
+		q := *r.Request
+		q.Header, q.Body, q.Shared = slices.Clone(q.Header), slices.Clone(q.Body), true
+		if t, ok := c.Transport.(preparer); ok {
+			t.Prepare(&q)
+		}
+		c.prepared.Store(i.Step, &prepared{r.Grant, &q})
+	}
+	return nil
 }
 
 // unsent writes down that no attempt was made, or no further one.

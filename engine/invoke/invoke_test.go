@@ -40,6 +40,8 @@ func (s *script) Exchange(ctx context.Context, _ int, q *engine.Request, p *engi
 	s.asked = append(s.asked, engine.Request{Verb: q.Verb, Scheme: q.Scheme, Host: q.Host, Path: q.Path, Query: q.Query, Header: slices.Clone(q.Header), Body: q.Body})
 	s.begun = append(s.begun, time.Since(t.Base))
 	s.mu.Unlock()
+	ctx, cancel := t.bound(ctx)
+	defer cancel()
 	err := sleep(ctx, l.wait)
 	if err == nil {
 		t.Start = time.Since(t.Base)
@@ -47,7 +49,7 @@ func (s *script) Exchange(ctx context.Context, _ int, q *engine.Request, p *engi
 	}
 	t.End = time.Since(t.Base)
 	if err != nil {
-		return err
+		return cause(ctx, err)
 	}
 	p.Status, p.Header = l.status, l.header
 	return l.err

@@ -179,7 +179,12 @@ func (h *HTTP) Exchange(ctx context.Context, _ int, q *engine.Request, p *engine
 		tr = newTrace()
 	}
 	tr.open(t.Base)
-	err := h.send(tr.with(ctx), tr, q, p, t)
+	bound, cancel := t.bound(ctx)
+	defer cancel()
+	err := h.send(tr.with(bound), tr, q, p, t)
+	if err != nil && errors.Is(context.Cause(bound), errTimeout) {
+		err = errTimeout
+	}
 	if quiet := tr.finish(t, time.Since(t.Base), int64(len(q.Body))); quiet && err == nil {
 		h.traces.Put(tr)
 	}

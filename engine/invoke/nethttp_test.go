@@ -32,6 +32,28 @@ func open(t testing.TB, o Options) *HTTP {
 	return h
 }
 
+// openAuto returns the transport that takes the fast way where it can.
+func openAuto(t testing.TB, o Options) *Auto {
+	t.Helper()
+	a, err := NewAuto(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.Close)
+	return a
+}
+
+// both runs a test with each transport.
+func both(t *testing.T, run func(t *testing.T, open func(t testing.TB, o Options) Transport)) {
+	t.Helper()
+	t.Run("net/http", func(t *testing.T) {
+		run(t, func(t testing.TB, o Options) Transport { return open(t, o) })
+	})
+	t.Run("fast", func(t *testing.T) {
+		run(t, func(t testing.TB, o Options) Transport { return openAuto(t, o) })
+	})
+}
+
 // ask returns a request to base, which may have a path.
 func ask(t testing.TB, verb, base, body string) *engine.Request {
 	t.Helper()
@@ -50,7 +72,7 @@ func ask(t testing.TB, verb, base, body string) *engine.Request {
 }
 
 // do makes one exchange.
-func do(t testing.TB, h *HTTP, q *engine.Request) (engine.Response, Timing, error) {
+func do(t testing.TB, h Transport, q *engine.Request) (engine.Response, Timing, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
@@ -157,7 +179,9 @@ func (c countingConn) Write(b []byte) (int, error) {
 }
 
 // TestOneWrite holds that the head and the body go out together.
-func TestOneWrite(t *testing.T) {
+func TestOneWrite(t *testing.T) { both(t, testOneWrite) }
+
+func testOneWrite(t *testing.T, open func(t testing.TB, o Options) Transport) {
 	for _, tt := range []struct {
 		verb string
 		body int
@@ -187,7 +211,9 @@ func TestOneWrite(t *testing.T) {
 
 // TestNoSilentResend lets a server take a request on a reused connection and
 // hang up. net/http's own answer to that is to send it again.
-func TestNoSilentResend(t *testing.T) {
+func TestNoSilentResend(t *testing.T) { both(t, testNoSilentResend) }
+
+func testNoSilentResend(t *testing.T, open func(t testing.TB, o Options) Transport) {
 	for _, tt := range []struct {
 		name, verb, body string
 		header           []engine.Field
@@ -248,7 +274,9 @@ func TestNoSilentResend(t *testing.T) {
 // TestStaleConnection breaks an idle connection while net/http is kept from
 // noticing: the request cannot have been seen, and must succeed. With TLS,
 // crypto/tls says goodbye on the broken connection: that is not a request.
-func TestStaleConnection(t *testing.T) {
+func TestStaleConnection(t *testing.T) { both(t, testStaleConnection) }
+
+func testStaleConnection(t *testing.T, open func(t testing.TB, o Options) Transport) {
 	cert, ca := certificate(t, false, "127.0.0.1")
 	for _, version := range []uint16{0, tls.VersionTLS12, tls.VersionTLS13} {
 		for _, verb := range []string{"GET", "POST"} {
@@ -300,7 +328,9 @@ func (c *brittleConn) Write(b []byte) (int, error) {
 
 // TestServerClosesIdle races requests against a server that closes every
 // connection after one reply without saying so.
-func TestServerClosesIdle(t *testing.T) {
+func TestServerClosesIdle(t *testing.T) { both(t, testServerClosesIdle) }
+
+func testServerClosesIdle(t *testing.T, open func(t testing.TB, o Options) Transport) {
 	var seen atomic.Int64
 	base := rawServer(t, func(_ int, c net.Conn) {
 		req, err := http.ReadRequest(bufio.NewReader(c))
@@ -326,7 +356,9 @@ func TestServerClosesIdle(t *testing.T) {
 	}
 }
 
-func TestGzipOnlyWhenAsked(t *testing.T) {
+func TestGzipOnlyWhenAsked(t *testing.T) { both(t, testGzipOnlyWhenAsked) }
+
+func testGzipOnlyWhenAsked(t *testing.T, open func(t testing.TB, o Options) Transport) {
 	var asked atomic.Value
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked.Store(r.Header.Get("Accept-Encoding"))

@@ -20,7 +20,9 @@ import (
 // few milliseconds that a hook may come late.
 func near(got, want time.Duration) bool { return got >= want-8*ms && got < want+500*ms }
 
-func TestPhases(t *testing.T) {
+func TestPhases(t *testing.T) { both(t, testPhases) }
+
+func testPhases(t *testing.T, open func(t testing.TB, o Options) Transport) {
 	cert, ca := certificate(t, false, "127.0.0.1", "localhost")
 	slow := func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
@@ -84,7 +86,9 @@ func TestPhases(t *testing.T) {
 
 // TestStartIsAfterTheWait holds that waiting for a connection of a full pool
 // is not service.
-func TestStartIsAfterTheWait(t *testing.T) {
+func TestStartIsAfterTheWait(t *testing.T) { both(t, testStartIsAfterTheWait) }
+
+func testStartIsAfterTheWait(t *testing.T, open func(t testing.TB, o Options) Transport) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { time.Sleep(50 * ms) }))
 	defer s.Close()
 	h := open(t, Options{Connections: 1})
@@ -161,7 +165,9 @@ func TestTraceIsClosed(t *testing.T) {
 // TestManyAtOnce mixes kept and broken connections, answers that come before
 // the body is read, and requests that are given up, with traces that are used
 // again. It is for the race detector; and counts must be true.
-func TestManyAtOnce(t *testing.T) {
+func TestManyAtOnce(t *testing.T) { both(t, testManyAtOnce) }
+
+func testManyAtOnce(t *testing.T, open func(t testing.TB, o Options) Transport) {
 	var seen, good atomic.Int64
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch n := seen.Add(1); {
@@ -203,7 +209,9 @@ func TestManyAtOnce(t *testing.T) {
 }
 
 // TestBytesOut holds that a body counts as sent when it was, whatever came of it.
-func TestBytesOut(t *testing.T) {
+func TestBytesOut(t *testing.T) { both(t, testBytesOut) }
+
+func testBytesOut(t *testing.T, open func(t testing.TB, o Options) Transport) {
 	silent := rawServer(t, func(_ int, c net.Conn) { c.Read(make([]byte, 4096)) })
 	if _, tm, err := do(t, open(t, Options{}), ask(t, "POST", silent, "hello")); err == nil || tm.BytesOut != 5 {
 		t.Errorf("error %v, %d bytes out; want 5 of a request without an answer", err, tm.BytesOut)

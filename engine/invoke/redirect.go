@@ -27,8 +27,8 @@ func (c *Client) exchange(ctx context.Context, i *engine.Invocation, q *engine.R
 		if cookie(next) == "" {
 			own = "" // left behind with the other secrets
 		}
-		more := Timing{Base: t.Base, Start: -1, Phases: engine.NoPhases()}
-		*p = engine.Response{}
+		more := Timing{Base: t.Base, Until: t.Until, Start: -1, Phases: engine.NoPhases()}
+		*p = engine.Response{Header: p.Header[:0], Body: p.Body[:0]}
 		err = c.hop(ctx, jar, own, i.Worker, next, p, &more)
 		t.add(&more)
 		q = next

@@ -1,0 +1,345 @@
+package invoke
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"volley/engine"
+	"volley/engine/auth"
+)
+
+func openFast(t testing.TB, o Options) *Fast {
+	t.Helper()
+	f, err := NewFast(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.Close)
+	return f
+}
+
+// TestFastWire looks at the very bytes of requests, of those that are written
+// each time and of those that are prepared.
+func TestFastWire(t *testing.T) {
+	field := func(name, value string) engine.Field { return engine.Field{Name: name, Value: value} }
+	tests := []struct {
+		name string
+		q    engine.Request
+		want string
+	}{
+		{"a POST has its length and body", engine.Request{Verb: "POST", Path: "/a", Body: []byte("{}")},
+			"POST /a HTTP/1.1\r\nHost: h\r\nUser-Agent: volley/9\r\nContent-Length: 2\r\n\r\n{}"},
+		{"a POST without a body has the length 0", engine.Request{Verb: "POST", Path: "/a"},
+			"POST /a HTTP/1.1\r\nHost: h\r\nUser-Agent: volley/9\r\nContent-Length: 0\r\n\r\n"},
+		{"a PUT, too", engine.Request{Verb: "PUT", Path: "/a"},
+			"PUT /a HTTP/1.1\r\nHost: h\r\nUser-Agent: volley/9\r\nContent-Length: 0\r\n\r\n"},
+		{"a GET has none", engine.Request{Verb: "GET", Path: "/a", Query: "b=c"},
+			"GET /a?b=c HTTP/1.1\r\nHost: h\r\nUser-Agent: volley/9\r\n\r\n"},
+		{"a GET may have a body", engine.Request{Verb: "GET", Path: "/a", Body: []byte("x")},
+			"GET /a HTTP/1.1\r\nHost: h\r\nUser-Agent: volley/9\r\nContent-Length: 1\r\n\r\nx"},
+		{"no path is /", engine.Request{}, "GET / HTTP/1.1\r\nHost: h\r\nUser-Agent: volley/9\r\n\r\n"},
+		{"an escaped path stays as it is", engine.Request{Verb: "GET", Path: "/a%2Fb%20c/(d)"},
+			"GET /a%2Fb%20c/(d) HTTP/1.1\r\nHost: h\r\nUser-Agent: volley/9\r\n\r\n"},
+		{"headers go out as they are, Host and User-Agent in place of ours",
+			engine.Request{Verb: "GET", Path: "/", Header: []engine.Field{field("host", "other.example"), field("user-agent", "me"), field("x-a", "1"), field("X-A", "2")}},
+			"GET / HTTP/1.1\r\nHost: other.example\r\nuser-agent: me\r\nx-a: 1\r\nX-A: 2\r\n\r\n"},
+	}
+	f := openFast(t, Options{UserAgent: "volley/9"})
+	for _, tt := range tests {
+		tt.q.Host = "h"
+		if got := string(append(appendHead(nil, &tt.q, "volley/9"), tt.q.Body...)); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+		if f.Prepare(&tt.q); string(tt.q.H1) != tt.want {
+			t.Errorf("%s: prepared %q, want %q", tt.name, tt.q.H1, tt.want)
+		}
+	}
+	if q := (engine.Request{Host: "h", Verb: "GET"}); string(appendHead(nil, &q, "")) != "GET / HTTP/1.1\r\nHost: h\r\n\r\n" {
+		t.Errorf("without an agent: %q", appendHead(nil, &q, ""))
+	}
+}
+
+// TestLargeBodies holds that a server may answer before it has read a large
+// body, and that what it has not read harms nobody.
+func TestLargeBodies(t *testing.T) { both(t, largeBodies) }
+
+func largeBodies(t *testing.T, open func(t testing.TB, o Options) Transport) {
+	body := strings.Repeat("x", 6<<20)
+	t.Run("is read to its end", func(t *testing.T) {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			n, _ := io.Copy(io.Discard, r.Body)
+			fmt.Fprint(w, n)
+		}))
+		defer s.Close()
+		h := open(t, Options{})
+		for range 3 {
+			p, tm, err := do(t, h, ask(t, "POST", s.URL, body))
+			if err != nil || string(p.Body) != fmt.Sprint(len(body)) || tm.BytesOut != int64(len(body)) {
+				t.Fatalf("%q, %v, %d bytes out", p.Body, err, tm.BytesOut)
+			}
+		}
+	})
+	t.Run("is refused at once", func(t *testing.T) {
+		over := make(chan struct{})
+		defer close(over)
+		base := rawServer(t, func(_ int, c net.Conn) {
+			r := bufio.NewReader(c)
+			if _, err := http.ReadRequest(r); err != nil {
+				return
+			}
+			io.WriteString(c, "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno")
+			<-over // and reads nothing
+		})
+		h := open(t, Options{})
+		p, _, err := do(t, h, ask(t, "POST", base, body))
+		if err != nil || p.Status != 413 || string(p.Body) != "no" {
+			t.Errorf("status %d, %q, %v", p.Status, p.Body, err)
+		}
+	})
+}
+
+// TestDeadlinesFollow holds that an alarm set for an earlier request neither
+// ends a later one too early nor lets it go on.
+func TestDeadlinesFollow(t *testing.T) {
+	var wait atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body) // or the server does not see us leave
+		select {
+		case <-time.After(time.Duration(wait.Load())):
+		case <-r.Context().Done():
+		}
+	}))
+	defer s.Close()
+	f := openFast(t, Options{})
+	base := time.Now()
+	send := func(takes, timeout time.Duration) (Timing, error) {
+		wait.Store(int64(takes))
+		var p engine.Response
+		tm := Timing{Base: base, Until: time.Since(base) + timeout}
+		err := f.Exchange(t.Context(), 0, ask(t, "POST", s.URL, "x"), &p, &tm)
+		return tm, err
+	}
+	for n, tt := range []struct {
+		takes, timeout time.Duration
+		out            bool
+	}{
+		{0, 2 * time.Second, false},
+		{600 * time.Millisecond, 2 * time.Second, false},  // the first alarm leaves enough
+		{1700 * time.Millisecond, 2 * time.Second, false}, // and rings in the middle of this
+		{100 * time.Millisecond, 10 * time.Second, false},
+		{0, 10 * time.Second, false},
+		{10 * time.Second, 200 * time.Millisecond, true}, // sooner than the one that is set
+		{0, time.Second, false},
+	} {
+		began := time.Now()
+		tm, err := send(tt.takes, tt.timeout)
+		if errors.Is(err, errTimeout) != tt.out || (err != nil) != tt.out {
+			t.Fatalf("exchange %d: %v", n, err)
+		}
+		if took := time.Since(began); took < min(tt.takes, tt.timeout) || took > min(tt.takes, tt.timeout)+3*time.Second {
+			t.Errorf("exchange %d took %v", n, took)
+		}
+		if tm.Reused != (n > 0 && n != 6) {
+			t.Errorf("exchange %d: reused %v", n, tm.Reused)
+		}
+	}
+}
+
+// TestContextsOfOthers holds that the end of a context that has nothing to do
+// any more harms no later request on the same connection.
+func TestContextsOfOthers(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(5 * time.Millisecond) }))
+	defer s.Close()
+	f := openFast(t, Options{Connections: 1})
+	base := time.Now()
+	var all sync.WaitGroup
+	for n := range 100 {
+		all.Go(func() {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			var p engine.Response
+			tm := Timing{Base: base, Until: time.Minute}
+			if err := f.Exchange(ctx, 0, ask(t, "POST", s.URL, "x"), &p, &tm); err != nil {
+				t.Errorf("exchange %d: %v", n, err)
+			}
+		})
+	}
+	all.Wait()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var p engine.Response
+	if err := f.Exchange(ctx, 0, ask(t, "POST", s.URL, "x"), &p, &Timing{Base: base, Until: time.Minute}); !errors.Is(err, context.Canceled) {
+		t.Errorf("with a context that has ended: %v", err)
+	}
+}
+
+// TestSilentServer holds that a server which closes every connection after a
+// reply, without a word, costs a request at first, and none after that.
+func TestSilentServer(t *testing.T) {
+	base := rawServer(t, func(_ int, c net.Conn) {
+		if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+			io.WriteString(c, okReply)
+		}
+	})
+	f := openFast(t, Options{})
+	bad := 0
+	for range 100 {
+		if _, _, err := do(t, f, ask(t, "GET", base, "")); err != nil {
+			bad++
+		}
+		time.Sleep(time.Millisecond) // its end is on the way
+	}
+	if bad > 5 {
+		t.Errorf("%d of 100 requests failed", bad)
+	}
+}
+
+// TestBrokenConnectionsAreNoMore holds that a connection that broke makes room
+// for another.
+func TestBrokenConnectionsAreNoMore(t *testing.T) {
+	base := rawServer(t, func(n int, c net.Conn) {
+		if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil && n%2 == 1 {
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+		}
+	})
+	f := openFast(t, Options{Connections: 2})
+	var all sync.WaitGroup
+	var good atomic.Int64
+	for range 8 {
+		all.Go(func() {
+			for range 10 {
+				if _, _, err := do(t, f, ask(t, "GET", base, "")); err == nil {
+					good.Add(1)
+				} else if errors.Is(err, errTimeout) {
+					t.Error("it waited in vain for a connection")
+				}
+			}
+		})
+	}
+	all.Wait()
+	if good.Load() != 40 {
+		t.Errorf("%d of 80 requests went well, want every other", good.Load())
+	}
+	if h := f.hosts[place{false, strings.TrimPrefix(base, "http://")}]; h.open != 0 || len(h.all) != 0 || len(h.waiting) != 0 {
+		t.Errorf("%d open, %d known, %d waiting; want none", h.open, len(h.all), len(h.waiting))
+	}
+}
+
+// TestHostsAreBounded lets redirects, say, lead to ever new hosts.
+func TestHostsAreBounded(t *testing.T) {
+	a := openAuto(t, Options{Dial: func(context.Context, string, string) (net.Conn, error) { return nil, io.EOF }})
+	for n := range maxHosts + 50 {
+		_, _, _ = do(t, a, ask(t, "GET", fmt.Sprintf("http://h%d.example", n), ""))
+	}
+	if n := len(a.fast.hosts); n > maxHosts {
+		t.Errorf("%d hosts are remembered", n)
+	}
+	if n := len(a.ways); n > maxHosts {
+		t.Errorf("%d ways are remembered", n)
+	}
+}
+
+// A wordy method counts how often it is asked for a request, and whether the
+// same would do.
+type wordy struct {
+	plain
+	asked  *atomic.Int64
+	steady bool
+}
+
+func (m wordy) Encode(i *engine.Invocation, g auth.Grant, now time.Time, to *engine.Request) error {
+	m.asked.Add(1)
+	return m.plain.Encode(i, g, now, to)
+}
+
+func (m wordy) Steady(auth.Grant) bool { return m.steady }
+
+func TestSteadyRequestsAreWrittenOnce(t *testing.T) {
+	tests := []struct {
+		name           string
+		static, steady bool
+		tokens         []string
+		want           int64
+	}{
+		{"what is the same each time", true, true, []string{"a", "a", "a", "a"}, 1},
+		{"with a new token anew", true, true, []string{"a", "a", "b", "b"}, 2},
+		{"what a method makes anew each time", true, false, []string{"a", "a", "a"}, 3},
+		{"what the scenario makes anew each time", false, true, []string{"a", "a", "a"}, 3},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := &script{}
+			c := &Client{Transport: s, Base: time.Now()}
+			m := wordy{asked: new(atomic.Int64), steady: tt.steady}
+			in := call(func(i *engine.Invocation) { i.Step.Target.Method, i.Step.Static = m, tt.static }).Step
+			var r engine.Result // used again, as the loop does
+			for n, token := range tt.tokens {
+				in.Target.Auth = auth.Fixed{G: auth.Grant{Bearer: auth.NewSecret(token)}}
+				i := &engine.Invocation{Step: in, Scope: &engine.Scope{}, Data: []byte("x")}
+				c.Invoke(t.Context(), i, &r)
+				if got := s.asked[n].Header[0].Value; got != token {
+					t.Errorf("request %d had the token %q, want %q", n, got, token)
+				}
+				// Another step between them, which writes on the same form.
+				other := call(nil)
+				c.Invoke(t.Context(), other, &r)
+				s.asked = s.asked[:n+1]
+			}
+			if got := m.asked.Load(); got != tt.want {
+				t.Errorf("written %d times, want %d", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestFastGarbage holds what an invocation costs on the static path.
+func TestFastGarbage(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates on its own")
+	}
+	reply := []byte(okReply)
+	base := rawServer(t, func(_ int, c net.Conn) {
+		b := make([]byte, 4096)
+		for {
+			if _, err := c.Read(b); err != nil {
+				return
+			}
+			if _, err := c.Write(reply); err != nil {
+				return
+			}
+		}
+	})
+	c := &Client{Transport: openAuto(t, Options{UserAgent: "volley/9"}), Base: time.Now()}
+	u := address(ask(t, "POST", base, ""))
+	i := call(func(i *engine.Invocation) {
+		i.Step.Target.Method, i.Step.Static = steadyAt{at{plain{}, u}}, true
+	})
+	var r engine.Result
+	for range 10 {
+		c.Invoke(t.Context(), i, &r)
+	}
+	got := testing.AllocsPerRun(200, func() {
+		if c.Invoke(t.Context(), i, &r); r.Reply.Outcome != engine.OK {
+			t.Fatal(r.Reply.Message)
+		}
+	})
+	if got > 1 {
+		t.Errorf("%v allocations for an invocation, want 1", got)
+	}
+}
+
+// steadyAt is a method that is no browser, and whose requests are prepared.
+type steadyAt struct{ engine.Method }
+
+func (steadyAt) Steady(auth.Grant) bool { return true }

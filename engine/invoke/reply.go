@@ -1,0 +1,473 @@
+package invoke
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"volley/engine"
+)
+
+// Limits of what a reply may be, beside the body's.
+const (
+	maxInterim   = 16      // 1xx replies before the final one
+	maxChunkLine = 4 << 10 // bytes of a chunk's size with its extensions
+	readSize     = 8 << 10 // bytes asked for at once
+)
+
+// A replyReader reads HTTP/1.1 replies off a connection (RFC 9112), in place:
+// of a usual reply it makes one string, its head, and nothing else. It is
+// strict: what can be read in two ways is refused, because then two readers on
+// the way may have read it differently.
+type replyReader struct {
+	from io.Reader
+	buf  []byte
+	at   int // the first byte that is not used up
+	end  int // the first that is not there
+
+	lines []int // where the lines of the head end
+	body  []byte
+
+	// began is called when the first byte of a reply is there.
+	began func()
+}
+
+// next reads the whole reply to a request of that verb into p, whose header
+// lines are used again. p.Body is the reader's own, and good until the next
+// call. again reports whether the connection can carry another request. Of a
+// body at most so many bytes are read.
+func (r *replyReader) next(verb string, most int64, p *engine.Response) (again bool, err error) {
+	began := r.began
+	if r.at < r.end && began != nil {
+		began()
+		began = nil
+	}
+	for interim := 0; ; interim++ {
+		head, err := r.head(began)
+		if err != nil {
+			return false, err
+		}
+		began = nil
+		f, err := parseHead(head, r.lines, p)
+		if err != nil {
+			return false, err
+		}
+		if p.Status >= 200 {
+			return r.receive(verb, most, p, f)
+		}
+		if p.Status == 101 {
+			return false, malformed("the server switches protocols (101), which nobody asked for")
+		}
+		if interim == maxInterim {
+			return false, malformed("more than %d replies of 1xx come before the final one", maxInterim)
+		}
+	}
+}
+
+// head reads as far as the empty line, and returns all before it. The lines'
+// ends are in r.lines.
+func (r *replyReader) head(began func()) (string, error) {
+	r.lines = r.lines[:0]
+	for scan := r.at; ; {
+		nl := bytes.IndexByte(r.buf[scan:r.end], '\n')
+		if nl < 0 {
+			if r.end-r.at > maxReplyHeader {
+				return "", headTooLarge()
+			}
+			whole := r.end - r.at
+			if err := r.fill(); err != nil {
+				if whole > 0 {
+					err = unexpected(err)
+				}
+				return "", err
+			}
+			if began != nil {
+				began()
+				began = nil
+			}
+			scan = r.at + whole
+			continue
+		}
+		stop := scan + nl
+		if stop-r.at > maxReplyHeader {
+			return "", headTooLarge()
+		}
+		start := r.at
+		if n := len(r.lines); n > 0 {
+			start = r.at + r.lines[n-1] + 1
+		}
+		if stop == start || stop == start+1 && r.buf[start] == '\r' {
+			if len(r.lines) == 0 {
+				return "", malformed("the reply begins with an empty line")
+			}
+			head := string(r.buf[r.at:start])
+			r.at = stop + 1
+			return head, nil
+		}
+		r.lines = append(r.lines, stop-r.at)
+		scan = stop + 1
+	}
+}
+
+func headTooLarge() error {
+	return &exchangeError{detail: detailTooLarge, message: fmt.Sprintf("the head of the reply is larger than %d bytes, the most that is read", maxReplyHeader)}
+}
+
+// fill reads more, after what is there. It makes room first, by moving what is
+// not used up to the beginning, or by growing.
+func (r *replyReader) fill() error {
+	if r.at > 0 {
+		copy(r.buf, r.buf[r.at:r.end])
+		r.end -= r.at
+		r.at = 0
+	}
+	if r.end == len(r.buf) {
+		r.buf = append(r.buf, make([]byte, max(readSize, len(r.buf)))...)
+	}
+	for range 100 {
+		n, err := r.from.Read(r.buf[r.end:])
+		r.end += n
+		if n > 0 {
+			return nil // an error comes again
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return io.ErrNoProgress
+}
+
+// A framing is what a head says of how its body ends, and of the connection.
+type framing struct {
+	length  int64 // less than 0: not told
+	chunked bool
+	close   bool
+}
+
+// parseHead reads the status line and the header lines.
+func parseHead(head string, ends []int, p *engine.Response) (framing, error) {
+	f := framing{length: -1}
+	status := headLine(head, 0, ends[0])
+	// HTTP/1.x SP 3DIGIT [SP reason]
+	if len(status) < 12 || status[:7] != "HTTP/1." || status[7] != '0' && status[7] != '1' || status[8] != ' ' {
+		return f, malformed("%s is not a status line of HTTP/1.1", shown(status))
+	}
+	code := 0
+	for _, c := range []byte(status[9:12]) {
+		if c < '0' || c > '9' {
+			return f, malformed("%s has no status", shown(status))
+		}
+		code = code*10 + int(c-'0')
+	}
+	if code < 100 || len(status) > 12 && status[12] != ' ' {
+		return f, malformed("%s has no status", shown(status))
+	}
+	p.Status, p.Proto, p.Header = code, status[:8], p.Header[:0]
+
+	old := status[7] == '0'
+	keep := false
+	encodings := 0
+	for i := 1; i < len(ends); i++ {
+		name, value, err := field(headLine(head, ends[i-1]+1, ends[i]))
+		if err != nil {
+			return f, err
+		}
+		switch len(name) {
+		case len("Connection"):
+			if strings.EqualFold(name, "Connection") {
+				f.close = f.close || hasToken(value, "close")
+				keep = keep || hasToken(value, "keep-alive")
+			}
+		case len("Content-Length"):
+			if strings.EqualFold(name, "Content-Length") {
+				if f.length, err = length(value, f.length); err != nil {
+					return f, err
+				}
+			}
+		case len("Transfer-Encoding"):
+			if strings.EqualFold(name, "Transfer-Encoding") {
+				if encodings++; encodings > 1 || old || !strings.EqualFold(value, "chunked") {
+					return f, malformed("Transfer-Encoding %s cannot be read: only one, chunked, of HTTP/1.1", shown(value))
+				}
+				f.chunked = true
+			}
+		}
+		p.Header = append(p.Header, engine.Field{Name: name, Value: value, Secret: len(name) == len("Set-Cookie") && strings.EqualFold(name, "Set-Cookie")})
+	}
+	if f.chunked && f.length >= 0 {
+		// RFC 9112, section 6.3: this ought to be handled as an error.
+		return f, malformed("the reply has both Transfer-Encoding and Content-Length, so that its end can be read in two ways")
+	}
+	f.close = f.close || old && !keep
+	return f, nil
+}
+
+// headLine returns a line of the head without its end.
+func headLine(head string, from, to int) string {
+	if to > from && head[to-1] == '\r' {
+		to--
+	}
+	return head[from:to]
+}
+
+// field reads a header line (RFC 9112, section 5). A folded one is refused.
+func field(text string) (name, value string, err error) {
+	colon := strings.IndexByte(text, ':')
+	if colon <= 0 {
+		if text[0] == ' ' || text[0] == '\t' {
+			return "", "", malformed("a header line is folded, which has been obsolete since 2014")
+		}
+		return "", "", malformed("%s is not a header line", shown(text))
+	}
+	name, value = text[:colon], text[colon+1:]
+	for i := range len(name) {
+		if !tokenByte(name[i]) {
+			return "", "", malformed("%s is not the name of a header", shown(name))
+		}
+	}
+	for len(value) > 0 && (value[0] == ' ' || value[0] == '\t') {
+		value = value[1:]
+	}
+	for len(value) > 0 && (value[len(value)-1] == ' ' || value[len(value)-1] == '\t') {
+		value = value[:len(value)-1]
+	}
+	for i := range len(value) {
+		if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return "", "", malformed("the header %s has a control character in it", shown(name))
+		}
+	}
+	return name, value, nil
+}
+
+// tokenByte reports whether c may stand in a token (RFC 9110, section 5.6.2).
+func tokenByte(c byte) bool {
+	if c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' || c == '-' {
+		return true
+	}
+	return strings.IndexByte("!#$%&'*+.^_`|~", c) >= 0
+}
+
+// hasToken reports whether a list has a word in it, in whatever case.
+func hasToken(list, word string) bool {
+	for list != "" {
+		var one string
+		one, list, _ = strings.Cut(list, ",")
+		if strings.EqualFold(strings.Trim(one, " \t"), word) {
+			return true
+		}
+	}
+	return false
+}
+
+// length reads a Content-Length; a second one must say the same.
+func length(value string, before int64) (int64, error) {
+	if value == "" || len(value) > 18 {
+		return 0, malformed("Content-Length %s is not a length", shown(value))
+	}
+	var n int64
+	for _, c := range []byte(value) {
+		if c < '0' || c > '9' {
+			return 0, malformed("Content-Length %s is not a length", shown(value))
+		}
+		n = n*10 + int64(c-'0')
+	}
+	if before >= 0 && before != n {
+		return 0, malformed("Content-Length is both %d and %d", before, n)
+	}
+	return n, nil
+}
+
+// receive reads the body.
+func (r *replyReader) receive(verb string, most int64, p *engine.Response, f framing) (again bool, err error) {
+	p.Body = nil
+	switch {
+	case verb == "HEAD" || p.Status == 204 || p.Status == 304:
+	case f.chunked:
+		p.Body, err = r.chunks(most)
+	case f.length > most:
+		return false, &exchangeError{detail: detailTooLarge, message: fmt.Sprintf("the reply is to have %d bytes; at most %d are read", f.length, most)}
+	case f.length >= 0:
+		p.Body, err = r.exactly(int(f.length))
+	default:
+		f.close = true
+		p.Body, err = r.rest(most)
+	}
+	if err == nil && int64(len(p.Body)) > most {
+		err = &exchangeError{detail: detailTooLarge, message: fmt.Sprintf("the reply (status %d) is larger than %d bytes, the most that is read", p.Status, most)}
+	}
+	// What comes without having been asked for belongs to nobody.
+	return err == nil && !f.close && r.at == r.end, err
+}
+
+// exactly returns the next n bytes.
+func (r *replyReader) exactly(n int) ([]byte, error) {
+	if r.end-r.at >= n {
+		r.at += n
+		return r.buf[r.at-n : r.at : r.at], nil
+	}
+	if cap(r.body) < n {
+		r.body = make([]byte, 0, n)
+	}
+	err := r.take(n)
+	return r.body, err
+}
+
+// take makes r.body of the next n bytes, for which it has room.
+func (r *replyReader) take(n int) error {
+	r.body = append(r.body[:0], r.buf[r.at:r.end]...)
+	r.at = r.end
+	return r.more(n)
+}
+
+// more reads on into r.body until it has n bytes.
+func (r *replyReader) more(n int) error {
+	got := len(r.body)
+	r.body = r.body[:n]
+	m, err := io.ReadFull(r.from, r.body[got:])
+	r.body = r.body[:got+m]
+	return unexpected(err)
+}
+
+// chunks reads a body in chunks, and the trailers after it, which nobody wants.
+func (r *replyReader) chunks(most int64) ([]byte, error) {
+	r.body = r.body[:0]
+	for {
+		text, err := r.chunkLine(maxChunkLine)
+		if err != nil {
+			return nil, err
+		}
+		n, err := chunkSize(text)
+		switch {
+		case err != nil:
+			return nil, err
+		case n == 0:
+			return r.body, r.trailers()
+		case int64(len(r.body))+n > most:
+			return nil, &exchangeError{detail: detailTooLarge, message: fmt.Sprintf("the reply is larger than %d bytes, the most that is read", most)}
+		}
+		for n > 0 {
+			if r.at == r.end {
+				if err := r.fill(); err != nil {
+					return nil, unexpected(err)
+				}
+			}
+			part := r.buf[r.at:min(r.end, r.at+int(n))]
+			r.body = append(r.body, part...)
+			r.at += len(part)
+			n -= int64(len(part))
+		}
+		if text, err = r.chunkLine(2); err != nil {
+			return nil, err
+		}
+		if len(text) != 0 {
+			return nil, malformed("a chunk of the reply is longer than it says")
+		}
+	}
+}
+
+// chunkLine returns the next line, of at most so many bytes with its end.
+func (r *replyReader) chunkLine(most int) ([]byte, error) {
+	for scan := r.at; ; {
+		if nl := bytes.IndexByte(r.buf[scan:r.end], '\n'); nl >= 0 {
+			text := r.buf[r.at : scan+nl]
+			r.at = scan + nl + 1
+			if len(text)+1 > most {
+				return nil, malformed("a line between the chunks of the reply is too long, or a chunk longer than it says")
+			}
+			if len(text) == 0 || text[len(text)-1] != '\r' {
+				// Some read a bare line feed as an end, and some do not.
+				return nil, malformed("a line between the chunks of the reply does not end with CR LF")
+			}
+			return text[:len(text)-1], nil
+		}
+		whole := r.end - r.at
+		if whole >= most {
+			return nil, malformed("a line between the chunks of the reply is too long, or a chunk longer than it says")
+		}
+		if err := r.fill(); err != nil {
+			return nil, unexpected(err)
+		}
+		scan = r.at + whole
+	}
+}
+
+// chunkSize reads chunk-size [chunk-ext] (RFC 9112, section 7.1). Extensions
+// mean nothing to us.
+func chunkSize(text []byte) (int64, error) {
+	digits, _, _ := bytes.Cut(text, []byte(";"))
+	digits = bytes.TrimRight(digits, " \t")
+	if len(digits) == 0 || len(digits) > 15 {
+		return 0, malformed("%s is not the size of a chunk", shown(string(text)))
+	}
+	var n int64
+	for _, c := range digits {
+		switch {
+		case c >= '0' && c <= '9':
+			c -= '0'
+		case c|0x20 >= 'a' && c|0x20 <= 'f':
+			c = c | 0x20 - 'a' + 10
+		default:
+			return 0, malformed("%s is not the size of a chunk", shown(string(text)))
+		}
+		n = n<<4 | int64(c)
+	}
+	return n, nil
+}
+
+// trailers reads as far as the empty line.
+func (r *replyReader) trailers() error {
+	for left := maxReplyHeader; ; {
+		text, err := r.chunkLine(left)
+		if err != nil {
+			return err
+		}
+		if len(text) == 0 {
+			return nil
+		}
+		if _, _, err := field(string(text)); err != nil {
+			return err
+		}
+		left -= len(text) + 2
+	}
+}
+
+// rest reads until the connection is closed, or one byte above most.
+func (r *replyReader) rest(most int64) ([]byte, error) {
+	r.body = append(r.body[:0], r.buf[r.at:r.end]...)
+	r.at = r.end
+	for int64(len(r.body)) <= most {
+		err := r.fill()
+		r.body = append(r.body, r.buf[r.at:r.end]...)
+		r.at = r.end
+		if errors.Is(err, io.EOF) {
+			return r.body, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return r.body, nil
+}
+
+// unexpected turns an end in the middle of a reply into an error of its own.
+func unexpected(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+func malformed(format string, args ...any) error {
+	return &exchangeError{detail: detailProtocol, message: fmt.Sprintf(format, args...)}
+}
+
+// shown is the beginning of a text for a message.
+func shown(text string) string {
+	const most = 40
+	if len(text) > most {
+		return fmt.Sprintf("%q…", text[:most])
+	}
+	return fmt.Sprintf("%q", text)
+}
