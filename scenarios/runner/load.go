@@ -103,13 +103,17 @@ func (p *Process) environment(pairs []string) (func(string) (string, bool), erro
 // transports are the connections' side of a run: one that invocations use, as
 // the scenario says, and one for those who ask for tokens, which the scenario's
 // protocol and number of connections do not concern.
-type transports struct{ invocations, tokens *invoke.HTTP }
+type transports struct {
+	invocations *invoke.Auto
+	tokens      *invoke.HTTP
+}
 
 func (t transports) close() {
-	for _, h := range []*invoke.HTTP{t.invocations, t.tokens} {
-		if h != nil {
-			h.Close()
-		}
+	if t.invocations != nil {
+		t.invocations.Close()
+	}
+	if t.tokens != nil {
+		t.tokens.Close()
 	}
 }
 
@@ -131,7 +135,7 @@ func (p *Process) connect(c *scenarios.Compiled, s Source, parallel int, trust [
 	}
 	if t.tokens, err = invoke.NewHTTP(o); err == nil {
 		o.Protocol, o.Connections, o.NoKeepAlive, o.MaxIdle = c.Client.Protocol, c.Client.Connections, !c.Client.KeepAlive, parallel
-		t.invocations, err = invoke.NewHTTP(o)
+		t.invocations, err = invoke.NewAuto(o)
 	}
 	if err != nil {
 		return t, fmt.Errorf("transport: %w", err)
