@@ -475,7 +475,7 @@ thresholds: ["failed < 50%%"]
 		// Ten are under way after half of a stall: for a twentieth of the time.
 		{"max_in_flight a little low", "{rate: 100/s, for: 10s, max_in_flight: 10, when_busy: wait}", "degraded", "max_in_flight", 0, 0,
 			"{latency: 1ms, stall: {every: 2s, for: 200ms}}"},
-		{"a busy loop on each core", "{rate: 9000/s, for: 10s}", "invalid", "other programs", 111, runtime.NumCPU(), ""},
+		{"four busy loops on each core", "{rate: 9000/s, for: 10s}", "invalid", "other programs", 111, 4 * runtime.NumCPU(), ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, repeated(func(t *comparison) {
