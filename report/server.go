@@ -233,9 +233,18 @@ func money(x float64) string {
 	return trim(x, 3-int(math.Floor(math.Log10(math.Abs(x)))))
 }
 
-// notes tells what a reader must know about the methods.
+// notes tells what a reader must know about the methods, and about what carried
+// their requests where that was not our own transport.
 func (p *page) notes() {
 	var lines []string
+	for _, t := range p.d.Transports {
+		if t.By != "volley" {
+			lines = append(lines, wrap(strings.Fields(clean(fmt.Sprintf("%s: requests went by net/http, because of %s.", t.Host, t.Because))), "", columns-margin)...)
+		}
+		if len(lines) > maxReasons {
+			break
+		}
+	}
 	for i, n := range p.d.Notes {
 		if i == maxReasons && len(p.d.Notes) > maxReasons+1 {
 			lines = append(lines, more(len(p.d.Notes)-i, "note"))

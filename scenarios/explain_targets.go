@@ -21,6 +21,17 @@ type sending struct {
 // payloadWidth is how much of a payload is shown.
 const payloadWidth = lineWidth - labelWidth - len("sends ")
 
+// transport says what carries the requests, as far as the plan can tell.
+func (c *Compiled) transport() string {
+	switch c.Client.Protocol {
+	case "h1":
+		return "HTTP/1.1 by volley's own; net/http through a proxy"
+	case "h2":
+		return "HTTP/2 by net/http"
+	}
+	return "HTTP/1.1 by volley's own; net/http where a server chooses HTTP/2, and through a proxy"
+}
+
 // explainTargets says which functions are asked: how, where, by whom, and with
 // what.
 func (c *Compiled) explainTargets(p *printer) {
@@ -57,6 +68,7 @@ func (c *Compiled) explainTargets(p *printer) {
 	}
 	p.line(label, "%s", common)
 	c.explainOrigins(p)
+	p.line("transport", "%s", c.transport())
 	c.explainNotes(p)
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"slices"
+	"strings"
 	"sync"
 
 	"volley/engine"
@@ -17,7 +19,7 @@ type Auto struct {
 	rest *HTTP
 
 	mu   sync.RWMutex
-	ways map[place]bool // whether the fast way is open
+	ways map[place]string // why the fast way is not open; "" where it is
 }
 
 var _ Transport = (*Auto)(nil)
@@ -32,7 +34,7 @@ func NewAuto(o Options) (*Auto, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Auto{o: o, fast: fast, rest: rest, ways: map[place]bool{}}, nil
+	return &Auto{o: o, fast: fast, rest: rest, ways: map[place]string{}}, nil
 }
 
 // Close ends all connections. No exchange may be under way or follow.
@@ -49,7 +51,7 @@ func (a *Auto) Exchange(ctx context.Context, worker int, q *engine.Request, p *e
 		if !errors.Is(err, errH2) {
 			return err
 		}
-		a.learn(placeOf(q), false)
+		a.learn(placeOf(q), "HTTP/2")
 		*t = before
 	}
 	return a.rest.Exchange(ctx, worker, q, p, t)
@@ -65,26 +67,50 @@ func (a *Auto) Prepare(q *engine.Request) {
 // open reports whether the fast way is open to q's host.
 func (a *Auto) open(q *engine.Request) bool {
 	a.mu.RLock()
-	way, known := a.ways[placeOf(q)]
+	why, known := a.ways[placeOf(q)]
 	a.mu.RUnlock()
 	if known {
-		return way
+		return why == ""
 	}
-	way = a.o.Protocol != "h2"
-	if a.o.Proxy != nil && way {
-		proxy, err := a.o.Proxy(&url.URL{Scheme: q.Scheme, Host: q.Host, Path: "/"})
-		way = proxy == nil && err == nil
+	if a.o.Protocol == "h2" {
+		why = "HTTP/2"
+	} else if a.o.Proxy != nil {
+		if proxy, err := a.o.Proxy(&url.URL{Scheme: q.Scheme, Host: q.Host, Path: "/"}); proxy != nil || err != nil {
+			why = "a proxy"
+		}
 	}
-	a.learn(placeOf(q), way)
-	return way
+	a.learn(placeOf(q), why)
+	return why == ""
+}
+
+// A Way is how requests went to a host.
+type Way struct {
+	Host    string // with its scheme
+	Because string // why they went by net/http; "" where they did not
+}
+
+// Ways lists how requests went, by host.
+func (a *Auto) Ways() []Way {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	var all []Way
+	for to, why := range a.ways {
+		scheme := "http://"
+		if to.secure {
+			scheme = "https://"
+		}
+		all = append(all, Way{scheme + to.host, why})
+	}
+	slices.SortFunc(all, func(x, y Way) int { return strings.Compare(x.Host, y.Host) })
+	return all
 }
 
 // learn remembers the way to a host, to a bounded number of them.
-func (a *Auto) learn(to place, way bool) {
+func (a *Auto) learn(to place, why string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.ways) >= maxHosts {
 		clear(a.ways)
 	}
-	a.ways[to] = way
+	a.ways[to] = why
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -343,3 +344,35 @@ func TestFastGarbage(t *testing.T) {
 type steadyAt struct{ engine.Method }
 
 func (steadyAt) Steady(auth.Grant) bool { return true }
+
+// TestWays holds that nobody has to guess what carried the requests.
+func TestWays(t *testing.T) {
+	plainly := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer plainly.Close()
+	h2 := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	h2.EnableHTTP2 = true
+	h2.StartTLS()
+	defer h2.Close()
+	proxied := "http://far.example"
+	a := openAuto(t, Options{Insecure: true, Proxy: func(u *url.URL) (*url.URL, error) {
+		if u.Host == "far.example" {
+			return url.Parse(plainly.URL)
+		}
+		return nil, nil //nolint:nilnil // no proxy is no error
+	}})
+	for _, base := range []string{plainly.URL, h2.URL, proxied} {
+		if _, _, err := do(t, a, ask(t, "GET", base, "")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := map[string]string{plainly.URL: "", h2.URL: "HTTP/2", proxied: "a proxy"}
+	ways := a.Ways()
+	for _, w := range ways {
+		if because, ok := want[w.Host]; !ok || because != w.Because {
+			t.Errorf("%s by net/http because of %q, want %q", w.Host, w.Because, because)
+		}
+	}
+	if len(ways) != len(want) {
+		t.Errorf("ways %v, want %d", ways, len(want))
+	}
+}

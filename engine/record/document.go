@@ -33,10 +33,18 @@ type Document struct {
 	Thresholds []Threshold  `json:"thresholds"`
 	Errors     []Error      `json:"errors"`
 	Failures   Failures     `json:"failures"`
-	Notes      []string     `json:"notes,omitempty"` // what a reader must know about the methods: limits, and what they cannot show
+	Notes      []string     `json:"notes,omitempty"`      // what a reader must know about the methods: limits, and what they cannot show
+	Transports []Transport  `json:"transports,omitempty"` // which carried the invocations, by host
 	Machine    self.Machine `json:"machine"`
 	Health     *self.Health `json:"health,omitempty"` // how the generator itself fared; nil when nobody watched it
 	Tool       Tool         `json:"tool"`
+}
+
+// A Transport says what carried invocations to a host.
+type Transport struct {
+	Host    string `json:"host"`              // with its scheme
+	By      string `json:"by"`                // volley, or net/http
+	Because string `json:"because,omitempty"` // why it was net/http: HTTP/2, a proxy
 }
 
 // Validity says whether the measurement can be trusted.

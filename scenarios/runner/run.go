@@ -324,6 +324,13 @@ func (s *session) document(ctx context.Context, fired error) (*record.Document, 
 		d.Ended = why
 	}
 	d.Ended = s.mask(d.Ended)
+	for _, way := range s.wires.invocations.Ways() {
+		t := record.Transport{Host: way.Host, By: "volley", Because: way.Because}
+		if way.Because != "" {
+			t.By = "net/http"
+		}
+		d.Transports = append(d.Transports, t)
+	}
 	verdict := check.Judge(evidence)
 	d.Validity = verdict.Validity()
 	d.Thresholds = verdict.Void(s.watcher.Results(totals))
