@@ -494,7 +494,11 @@ func (l *link) exchange(ctx context.Context, until time.Time, q *engine.Request,
 		}
 		again, err = l.reply.next(q.Verb, l.host.fast.maxReply, p)
 		t.BytesIn = int64(len(p.Body))
-		t.End = time.Since(t.Base)
+		if l.first != never && l.reply.fills <= 1 && err == nil {
+			t.End = l.first // it came in one piece
+		} else {
+			t.End = time.Since(t.Base)
+		}
 		if l.first != never {
 			t.Phases.FirstByte = l.first - sent
 			t.Phases.Receive = t.End - l.first

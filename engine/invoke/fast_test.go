@@ -345,6 +345,37 @@ type steadyAt struct{ engine.Method }
 
 func (steadyAt) Steady(auth.Grant) bool { return true }
 
+// TestSlowBodies holds that the end is when the last byte is there, whichever way
+// a body is read.
+func TestSlowBodies(t *testing.T) { both(t, slowBodies) }
+
+func slowBodies(t *testing.T, open func(t testing.TB, o Options) Transport) {
+	const part = 20_000
+	body := strings.Repeat("x", part)
+	for name, head := range map[string]string{
+		"of a length":   fmt.Sprintf("Content-Length: %d\r\n\r\n", 2*part),
+		"in chunks":     fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n", 2*part),
+		"until the end": "Connection: close\r\n\r\n",
+	} {
+		base := rawServer(t, func(_ int, c net.Conn) {
+			if _, err := http.ReadRequest(bufio.NewReader(c)); err != nil {
+				return
+			}
+			io.WriteString(c, "HTTP/1.1 200 OK\r\n"+head)
+			io.WriteString(c, body)
+			time.Sleep(50 * time.Millisecond)
+			io.WriteString(c, body)
+			if name == "in chunks" {
+				io.WriteString(c, "\r\n0\r\n\r\n")
+			}
+		})
+		p, tm, err := do(t, open(t, Options{}), ask(t, "GET", base, ""))
+		if err != nil || len(p.Body) != 2*part || tm.Phases.Receive < 45*time.Millisecond || tm.End-tm.Start < 45*time.Millisecond {
+			t.Errorf("%s: %d bytes, receive %v, all %v, %v", name, len(p.Body), tm.Phases.Receive, tm.End-tm.Start, err)
+		}
+	}
+}
+
 // TestWays holds that nobody has to guess what carried the requests.
 func TestWays(t *testing.T) {
 	plainly := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))

@@ -32,6 +32,7 @@ type replyReader struct {
 
 	// began is called when the first byte of a reply is there.
 	began func()
+	fills int // how often there was something to read, of the reply under way
 }
 
 // next reads the whole reply to a request of that verb into p, whose header
@@ -39,6 +40,7 @@ type replyReader struct {
 // call. again reports whether the connection can carry another request. Of a
 // body at most so many bytes are read.
 func (r *replyReader) next(verb string, most int64, p *engine.Response) (again bool, err error) {
+	r.fills = 0
 	began := r.began
 	if r.at < r.end && began != nil {
 		began()
@@ -130,6 +132,7 @@ func (r *replyReader) fill() error {
 		n, err := r.from.Read(r.buf[r.end:])
 		r.end += n
 		if n > 0 {
+			r.fills++
 			return nil // an error comes again
 		}
 		if err != nil {
@@ -323,6 +326,7 @@ func (r *replyReader) take(n int) error {
 
 // more reads on into r.body until it has n bytes.
 func (r *replyReader) more(n int) error {
+	r.fills++
 	got := len(r.body)
 	r.body = r.body[:n]
 	m, err := io.ReadFull(r.from, r.body[got:])
