@@ -110,6 +110,61 @@ func largeBodies(t *testing.T, open func(t testing.TB, o Options) Transport) {
 	})
 }
 
+// TestRestThatNobodyWants lets a server answer a large body that it does not
+// read, and keep the connection: the answer is not waited for any longer.
+func TestRestThatNobodyWants(t *testing.T) {
+	over := make(chan struct{})
+	base := rawServer(t, func(_ int, c net.Conn) {
+		if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+			io.WriteString(c, okReply)
+			<-over
+		}
+	})
+	defer close(over)
+	f := openFast(t, Options{})
+	for n := range 2 {
+		began := time.Now()
+		p, tm, err := do(t, f, ask(t, "POST", base, strings.Repeat("x", 6<<20)))
+		if err != nil || string(p.Body) != "ok" || tm.Reused || time.Since(began) > 3*time.Second {
+			t.Errorf("exchange %d: %q, %v, reused %v, after %v", n, p.Body, err, tm.Reused, time.Since(began))
+		}
+	}
+}
+
+// TestHalfSentIsNotSentAgain breaks a reused connection between the head and a
+// large body: the server has seen something of it.
+func TestHalfSentIsNotSentAgain(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }))
+	defer s.Close()
+	var dials, large atomic.Int64
+	f := openFast(t, Options{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		dials.Add(1)
+		c, err := new(net.Dialer).DialContext(ctx, network, address)
+		return noLarge{c, &large}, err
+	}})
+	if _, _, err := do(t, f, ask(t, "POST", s.URL, "x")); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := do(t, f, ask(t, "POST", s.URL, strings.Repeat("x", wholeWrite+1))); err == nil || dials.Load() != 1 || large.Load() != 1 {
+		t.Errorf("%v after %d connections and %d large writes; want an error, and one of each", err, dials.Load(), large.Load())
+	}
+}
+
+// A noLarge refuses large writes, and breaks by them.
+type noLarge struct {
+	net.Conn
+	refused *atomic.Int64
+}
+
+func (c noLarge) Write(b []byte) (int, error) {
+	if len(b) > wholeWrite {
+		c.refused.Add(1)
+		c.Conn.Close()
+		return 0, io.ErrClosedPipe
+	}
+	return c.Conn.Write(b)
+}
+
 // TestDeadlinesFollow holds that an alarm set for an earlier request neither
 // ends a later one too early nor lets it go on.
 func TestDeadlinesFollow(t *testing.T) {
@@ -303,47 +358,6 @@ func TestSteadyRequestsAreWrittenOnce(t *testing.T) {
 		})
 	}
 }
-
-// TestFastGarbage holds what an invocation costs on the static path.
-func TestFastGarbage(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector allocates on its own")
-	}
-	reply := []byte(okReply)
-	base := rawServer(t, func(_ int, c net.Conn) {
-		b := make([]byte, 4096)
-		for {
-			if _, err := c.Read(b); err != nil {
-				return
-			}
-			if _, err := c.Write(reply); err != nil {
-				return
-			}
-		}
-	})
-	c := &Client{Transport: openAuto(t, Options{UserAgent: "volley/9"}), Base: time.Now()}
-	u := address(ask(t, "POST", base, ""))
-	i := call(func(i *engine.Invocation) {
-		i.Step.Target.Method, i.Step.Static = steadyAt{at{plain{}, u}}, true
-	})
-	var r engine.Result
-	for range 10 {
-		c.Invoke(t.Context(), i, &r)
-	}
-	got := testing.AllocsPerRun(200, func() {
-		if c.Invoke(t.Context(), i, &r); r.Reply.Outcome != engine.OK {
-			t.Fatal(r.Reply.Message)
-		}
-	})
-	if got > 1 {
-		t.Errorf("%v allocations for an invocation, want 1", got)
-	}
-}
-
-// steadyAt is a method that is no browser, and whose requests are prepared.
-type steadyAt struct{ engine.Method }
-
-func (steadyAt) Steady(auth.Grant) bool { return true }
 
 // TestSlowBodies holds that the end is when the last byte is there, whichever way
 // a body is read.
