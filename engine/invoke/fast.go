@@ -44,6 +44,8 @@ type Fast struct {
 	o        Options
 	tls      *tls.Config
 	maxReply int64
+	epoch    time.Time // from which links count
+	pages    pages
 	dial     func(ctx context.Context, network, address string) (net.Conn, error)
 
 	mu     sync.RWMutex
@@ -71,7 +73,7 @@ func NewFast(o Options) (*Fast, error) {
 		return nil, err
 	}
 	f := &Fast{
-		o: o, maxReply: cmp.Or(o.MaxReply, defaultMaxReply), dial: o.Dial, hosts: map[place]*host{},
+		o: o, maxReply: cmp.Or(o.MaxReply, defaultMaxReply), epoch: time.Now(), dial: o.Dial, hosts: map[place]*host{},
 		tls: &tls.Config{RootCAs: roots, InsecureSkipVerify: o.Insecure, ClientSessionCache: tls.NewLRUClientSessionCache(0), NextProtos: []string{"http/1.1"}},
 	}
 	if o.Protocol == "" || o.Protocol == "auto" {
@@ -93,30 +95,38 @@ func (f *Fast) Close() {
 	}
 }
 
-// Exchange sends q once and reads the whole reply. p.Body is good until the
-// connection carries another reply; the caller copies what it wants to keep.
+// Exchange sends q once and reads the whole reply. p.Body is the caller's.
 func (f *Fast) Exchange(ctx context.Context, _ int, q *engine.Request, p *engine.Response, t *Timing) error {
-	until := t.Base.Add(t.Until)
-	if t.Until == 0 {
-		until = time.Now().Add(forever)
+	now := t.Now
+	if now == 0 {
+		now = time.Since(t.Base)
 	}
-	kept := p.Body[:0]
-	*t = Timing{Base: t.Base, Until: t.Until, Start: never, Phases: engine.NoPhases()}
+	until := t.Until
+	if until == 0 {
+		until = now + forever
+	}
+	*t = Timing{Base: t.Base, Until: until, Start: never, Phases: engine.NoPhases()}
 	h, err := f.host(q)
 	if err != nil {
 		t.End = time.Since(t.Base)
 		return err
 	}
+	kept, shift := p.Body[:0], t.Base.Sub(f.epoch)
 	for n := 0; ; n++ {
-		l, err := h.get(ctx, until, t)
+		l, err := h.get(ctx, now+shift, t)
 		if err != nil {
 			t.End = time.Since(t.Base)
 			return err
 		}
-		again, err := l.exchange(ctx, until, q, p, t)
+		if t.Start < 0 {
+			t.Start = now
+		}
+		l.until = until + shift
+		again, err := l.exchange(ctx, q, p, t)
 		p.Body = append(kept, p.Body...) // what the link has is the next one's
+		l.reply.release()
 		if err == nil && again && !f.o.NoKeepAlive {
-			h.put(l, t.Base.Add(t.End))
+			h.put(l, t.End+shift)
 			break
 		}
 		h.drop(l)
@@ -129,10 +139,10 @@ func (f *Fast) Exchange(ctx context.Context, _ int, q *engine.Request, p *engine
 		if !l.untouched || ctx.Err() != nil || n >= maxResends {
 			return err
 		}
-		start := t.Start
-		*t = Timing{Base: t.Base, Until: t.Until, Start: start, Phases: engine.NoPhases()}
+		now = time.Since(t.Base)
+		*t = Timing{Base: t.Base, Until: until, Start: t.Start, Phases: engine.NoPhases()}
 	}
-	if p.Get("Content-Encoding") == "gzip" && asksGzip(q) {
+	if asksGzip(q) && p.Get("Content-Encoding") == "gzip" {
 		p.Body, err = unzip(p.Body, f.maxReply)
 	}
 	return err

@@ -54,7 +54,8 @@ func (h *host) forget() bool {
 
 // get returns a connection that is alone the caller's: one that is idle, or a
 // new one, or, where there may be no more, the next that becomes free.
-func (h *host) get(ctx context.Context, until time.Time, t *Timing) (*link, error) {
+// now counts from the transport's epoch.
+func (h *host) get(ctx context.Context, now time.Duration, t *Timing) (*link, error) {
 	for {
 		h.mu.Lock()
 		if n := len(h.idle); n > 0 {
@@ -62,7 +63,7 @@ func (h *host) get(ctx context.Context, until time.Time, t *Timing) (*link, erro
 			h.idle[n-1] = nil
 			h.idle = h.idle[:n-1]
 			h.mu.Unlock()
-			if l.alive() {
+			if l.alive(now) {
 				return l, nil
 			}
 			h.drop(l)
@@ -72,7 +73,10 @@ func (h *host) get(ctx context.Context, until time.Time, t *Timing) (*link, erro
 			free := make(chan *link, 1)
 			h.waiting = append(h.waiting, free)
 			h.mu.Unlock()
-			l, err := h.wait(ctx, until, free)
+			l, err := h.wait(ctx, t, free)
+			if l != nil {
+				t.Start = time.Since(t.Base)
+			}
 			if err != nil || l != nil {
 				return l, err
 			}
@@ -80,7 +84,7 @@ func (h *host) get(ctx context.Context, until time.Time, t *Timing) (*link, erro
 		}
 		h.open++
 		h.mu.Unlock()
-		l, err := h.connect(ctx, until, t)
+		l, err := h.connect(ctx, t)
 		if err != nil {
 			h.closedOne()
 		}
@@ -90,8 +94,8 @@ func (h *host) get(ctx context.Context, until time.Time, t *Timing) (*link, erro
 
 // wait waits for a connection that somebody gives up, or for leave to open
 // another (nil).
-func (h *host) wait(ctx context.Context, until time.Time, free chan *link) (*link, error) {
-	timer := time.NewTimer(time.Until(until))
+func (h *host) wait(ctx context.Context, t *Timing, free chan *link) (*link, error) {
+	timer := time.NewTimer(t.Until - time.Since(t.Base))
 	defer timer.Stop()
 	var err error
 	select {
@@ -112,7 +116,7 @@ func (h *host) wait(ctx context.Context, until time.Time, free chan *link) (*lin
 	}
 	h.mu.Unlock()
 	if l := <-free; l != nil { // it came in the same moment: for the next
-		h.put(l, time.Now())
+		h.put(l, time.Since(h.fast.epoch))
 	} else {
 		h.closedOneOf(0)
 	}
@@ -120,7 +124,7 @@ func (h *host) wait(ctx context.Context, until time.Time, free chan *link) (*lin
 }
 
 // put takes a connection back that can carry another request.
-func (h *host) put(l *link, at time.Time) {
+func (h *host) put(l *link, at time.Duration) {
 	l.last = at
 	h.mu.Lock()
 	if len(h.waiting) > 0 {
@@ -165,46 +169,55 @@ func (h *host) closedOneOf(n int) {
 }
 
 // connect opens a connection, and tells t what that took.
-func (h *host) connect(ctx context.Context, until time.Time, t *Timing) (*link, error) {
+func (h *host) connect(ctx context.Context, t *Timing) (*link, error) {
 	now := func() time.Duration { return time.Since(t.Base) }
 	t.Start = now()
-	ctx, cancel := context.WithDeadlineCause(ctx, until, errTimeout)
+	ctx, cancel := context.WithDeadlineCause(ctx, t.Base.Add(t.Until), errTimeout)
 	defer cancel()
 	dns := never
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		DNSStart: func(httptrace.DNSStartInfo) { dns = now() },
 		DNSDone:  func(httptrace.DNSDoneInfo) { t.Phases.DNS = now() - dns },
 	})
-	connect := now()
 	raw, err := h.fast.dial(traced, "tcp", h.address)
 	if err != nil {
 		return nil, cause(ctx, err)
 	}
-	t.Phases.Connect = now() - connect - max(0, t.Phases.DNS)
-	l := &link{Conn: raw, raw: raw, host: h}
+	t.Phases.Connect = now() - t.Start - max(0, t.Phases.DNS)
+	sock := newSocket(raw, &h.fast.pages)
+	l := &link{Conn: sock, sock: sock, host: h}
+	l.reply = replyReader{from: l, pages: &h.fast.pages, clock: func() { l.first = time.Since(l.base) }}
 	if h.secure {
-		counted := &conn{Conn: raw, gone: func() {}} // TLS does not say what went out
-		raw, l.raw = counted, counted
-		began := now()
-		config := h.fast.tls.Clone()
-		config.ServerName = h.name
-		secure := tls.Client(raw, config)
-		if err := secure.HandshakeContext(ctx); err != nil {
-			_ = raw.Close()
-			return nil, cause(ctx, err)
+		if err := l.encrypt(ctx, t); err != nil {
+			return nil, err
 		}
-		t.Phases.TLS = now() - began
-		if secure.ConnectionState().NegotiatedProtocol == "h2" {
-			_ = secure.Close()
-			return nil, errH2
-		}
-		l.Conn = secure
+	} else if sock.poll != nil {
+		l.reply.first = l.page
 	}
-	l.reply = replyReader{from: l, began: func() { l.first = time.Since(l.base) }}
 	h.mu.Lock()
 	h.all[l] = struct{}{}
 	h.mu.Unlock()
 	return l, nil
+}
+
+// encrypt shakes hands. The connection is closed on an error.
+func (l *link) encrypt(ctx context.Context, t *Timing) error {
+	began := time.Since(t.Base)
+	config := l.host.fast.tls.Clone()
+	config.ServerName = l.host.name
+	l.counted = &conn{Conn: l.sock, gone: func() {}}
+	secure := tls.Client(l.counted, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = l.sock.Close()
+		return cause(ctx, err)
+	}
+	t.Phases.TLS = time.Since(t.Base) - began
+	if secure.ConnectionState().NegotiatedProtocol == "h2" {
+		_ = secure.Close()
+		return errH2
+	}
+	l.Conn = secure
+	return nil
 }
 
 // cause is why a context ended, where it has, in place of an error that only

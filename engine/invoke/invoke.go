@@ -28,6 +28,7 @@ type Transport interface {
 // from Base, which the caller sets.
 type Timing struct {
 	Base   time.Time
+	Now    time.Duration // when the exchange was asked for; 0: not told
 	Until  time.Duration // the exchange fails with a timeout if it has not ended by then; 0: there is none
 	Start  time.Duration // a connection was in hand, or dialling began; less than 0 when it came to neither
 	End    time.Duration // the last byte of the reply was read, or the exchange failed
@@ -133,7 +134,7 @@ func (c *Client) attempt(ctx context.Context, r *engine.Result, due, held time.D
 		t = new(Timing)
 	}
 	defer c.spare.Put(t)
-	*t = Timing{Base: c.Base, Until: now + i.Step.Target.Timeout, Start: -1, Phases: engine.NoPhases()}
+	*t = Timing{Base: c.Base, Now: now, Until: now + i.Step.Target.Timeout, Start: -1, Phases: engine.NoPhases()}
 	asked, err := c.preflight(ctx, i, r.Request, t.Until)
 	if asked >= 0 {
 		held += asked

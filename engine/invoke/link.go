@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"volley/engine"
@@ -15,44 +16,48 @@ import (
 
 // A link is one connection. Who has it has it alone.
 type link struct {
-	net.Conn
-	raw   net.Conn // under TLS
-	host  *host
-	reply replyReader
-	out   []byte
-	used  bool
-	last  time.Time // when it became idle
+	net.Conn         // what requests are written to: the socket, or TLS over it
+	sock     *socket // under all
+	counted  *conn   // under TLS, which does not say what went out; nil without
+	host     *host
+	reply    replyReader
+	out      []byte
 
-	armed time.Time // the deadline that is set
-	until time.Time // when the exchange under way must end
+	// Times since the transport's epoch.
+	last  time.Duration // it became idle
+	armed time.Duration // the deadline that is set
+	until time.Duration // the exchange under way must end
 
+	used      bool // it has carried a request
+	served    bool // before the request under way
+	untouched bool // nothing of the last request went out, on a connection that had served before
+
+	base  time.Time     // that of the exchange under way
+	first time.Duration // its reply began
+
+	state atomic.Int32 // idle, busy or cut
 	mu    sync.Mutex
 	ctx   context.Context //nolint:containedctx // whose end cuts what is going on; many requests share one
 	stop  func() bool     // ends that watch
-	busy  bool            // something is going on
-	isCut bool
-
-	first time.Duration // when the reply under way began
-	base  time.Time
-
-	served    bool // before the request under way
-	untouched bool // nothing of the last request went out, on a connection that had served before
 }
+
+// What state can be.
+const (
+	idle  = iota
+	busy  // an exchange is under way
+	isCut // and was ended with its context
+)
 
 var _ io.Reader = (*link)(nil)
 
 // alive reports whether a connection that was idle can be used: that the other
 // side has neither closed it nor sent what nobody asked for.
-func (l *link) alive() bool {
-	idle := time.Since(l.last)
-	if idle < lookAfter && !l.host.wary.Load() {
+func (l *link) alive(now time.Duration) bool {
+	quiet := now - l.last
+	if quiet < lookAfter && !l.host.wary.Load() {
 		return true
 	}
-	raw := l.raw
-	if c, ok := raw.(*conn); ok {
-		raw = c.Conn
-	}
-	return idle < idleTime && still(raw)
+	return quiet < idleTime && still(l.sock.Conn)
 }
 
 // end closes the connection. Somebody may be told so by the watch as well.
@@ -69,48 +74,42 @@ func (l *link) end() {
 // of a run share their context, so the same is watched again for nothing. It
 // reports false when ctx has ended.
 func (l *link) watch(ctx context.Context) bool {
+	if l.ctx != ctx {
+		l.follow(ctx)
+	}
+	l.state.Store(busy)
+	return ctx.Err() == nil // looked at after that, or its end might come between
+}
+
+// follow watches another context.
+func (l *link) follow(ctx context.Context) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.busy, l.isCut = true, false
-	if l.ctx != ctx {
-		if l.stop != nil {
-			l.stop()
-		}
-		l.ctx, l.stop = ctx, nil
-		if ctx.Done() != nil {
-			l.stop = context.AfterFunc(ctx, func() { l.cut(ctx) })
-		}
+	if l.stop != nil {
+		l.stop()
 	}
-	return ctx.Err() == nil
+	l.ctx, l.stop = ctx, nil
+	if ctx.Done() != nil {
+		l.stop = context.AfterFunc(ctx, func() { l.cut(ctx) })
+	}
 }
 
 // cut ends what is going on for ctx.
 func (l *link) cut(ctx context.Context) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.busy && l.ctx == ctx {
-		l.isCut = true
-		_ = l.raw.SetDeadline(time.Unix(1, 0))
+	if l.ctx == ctx && l.state.CompareAndSwap(busy, isCut) {
+		_ = l.sock.SetDeadline(time.Unix(1, 0))
 	}
 }
 
 // unwatch reports whether nothing was cut.
-func (l *link) unwatch() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.busy = false
-	return !l.isCut
-}
+func (l *link) unwatch() bool { return l.state.Swap(idle) == busy }
 
-// exchange writes the request and reads the reply.
-func (l *link) exchange(ctx context.Context, until time.Time, q *engine.Request, p *engine.Response, t *Timing) (again bool, err error) {
-	if t.Start < 0 {
-		t.Start = time.Since(t.Base)
-	}
+// exchange writes the request and reads the reply. The connection is in hand
+// since t.Start; that is now, unless it was opened for this request.
+func (l *link) exchange(ctx context.Context, q *engine.Request, p *engine.Response, t *Timing) (again bool, err error) {
 	began := t.Start
-	if !l.used && !l.last.IsZero() || t.Phases.Connect >= 0 {
-		began = time.Since(t.Base)
-	}
 	t.Reused, l.served, l.used, l.untouched = l.used, l.used, true, false
 	l.base, l.first = t.Base, never
 	if !l.watch(ctx) {
@@ -118,31 +117,19 @@ func (l *link) exchange(ctx context.Context, until time.Time, q *engine.Request,
 		l.unwatch()
 		return false, context.Cause(ctx)
 	}
-	l.until = until
-	if now := t.Base.Add(began); l.armed.After(until) || l.armed.Sub(now) < until.Sub(now)/2 || len(q.Body) > wholeWrite {
+	if t.Phases.Connect >= 0 {
+		began = time.Since(t.Base)
+	}
+	if now := began + l.until - t.Until; l.armed > l.until || l.armed-now < (l.until-now)/2 || len(q.Body) > wholeWrite {
 		l.arm()
 	}
-	wrote, err := l.send(q, t)
-	if err == nil {
-		t.BytesOut = int64(len(q.Body))
-		sent := time.Since(t.Base)
-		t.Phases.Send = sent - began
-		if l.raw == l.Conn {
-			runtime.Gosched()
-		}
-		again, err = l.reply.next(q.Verb, l.host.fast.maxReply, p)
-		t.BytesIn = int64(len(p.Body))
-		if l.first != never && l.reply.fills <= 1 && err == nil {
-			t.End = l.first // it came in one piece
-		} else {
-			t.End = time.Since(t.Base)
-		}
-		if l.first != never {
-			t.Phases.FirstByte = l.first - sent
-			t.Phases.Receive = t.End - l.first
-		}
-	} else {
+	wrote, err := l.send(q)
+	if err != nil {
 		t.End = time.Since(t.Base)
+	} else {
+		sent := time.Since(t.Base)
+		t.BytesOut, t.Phases.Send = int64(len(q.Body)), sent-began
+		again, err = l.receive(q, p, t, sent)
 	}
 	if wrote != nil {
 		again = l.finish(wrote, err == nil && again) && again
@@ -152,6 +139,25 @@ func (l *link) exchange(ctx context.Context, until time.Time, q *engine.Request,
 		err = cause(ctx, err)
 	}
 	return again && whole, err
+}
+
+// receive reads the reply to a request that was sent.
+func (l *link) receive(q *engine.Request, p *engine.Response, t *Timing, sent time.Duration) (again bool, err error) {
+	if l.counted == nil && l.sock.soon {
+		runtime.Gosched()
+	}
+	again, err = l.reply.next(q.Verb, l.host.fast.maxReply, p)
+	t.BytesIn = int64(len(p.Body))
+	if l.first == never {
+		t.End = time.Since(t.Base)
+		return again, err
+	}
+	if t.End = l.first; l.reply.fills > 1 || err != nil { // else it came in one piece
+		t.End = time.Since(t.Base)
+	}
+	t.Phases.FirstByte, t.Phases.Receive = l.first-sent, t.End-l.first
+	l.sock.soon = t.Phases.FirstByte < soonest
+	return again, err
 }
 
 // finish ends the writing of a large body when the reply is there, or failed.
@@ -167,7 +173,7 @@ func (l *link) finish(wrote <-chan error, good bool) bool {
 		case <-moment.C:
 		}
 	}
-	_ = l.raw.SetWriteDeadline(time.Unix(1, 0)) // nobody reads the rest
+	_ = l.sock.SetWriteDeadline(time.Unix(1, 0)) // nobody reads the rest
 	return <-wrote == nil && good
 }
 
@@ -178,31 +184,51 @@ func (l *link) finish(wrote <-chan error, good bool) bool {
 func (l *link) arm() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.isCut {
+	if l.state.Load() == isCut {
 		return // for good
 	}
 	l.armed = l.until
-	_ = l.raw.SetDeadline(l.until) // a connection that is closed says so when it is read
+	_ = l.sock.SetDeadline(l.host.fast.epoch.Add(l.until)) // a connection that is closed says so when it is read
 }
 
-// Read implements io.Reader, for the reply. An alarm that was set for an
-// earlier request is set anew.
+// Read implements io.Reader, for the reply.
 func (l *link) Read(b []byte) (int, error) {
 	for {
 		n, err := l.Conn.Read(b)
-		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		if n > 0 || err == nil || !l.rang(&err) {
 			return n, err
 		}
-		if l.ctx.Err() != nil || !time.Now().Before(l.until) {
-			return 0, errTimeout
-		}
-		l.arm()
 	}
+}
+
+// page reads the first of a reply on a connection without TLS.
+func (l *link) page() ([]byte, int, error) {
+	for {
+		page, n, err := l.sock.ReadPage()
+		if err == nil || !l.rang(&err) {
+			return page, n, err
+		}
+	}
+}
+
+// rang reports whether reading ended only because of an alarm that had been
+// set for an earlier request, and sets it anew. If it is this request's, that
+// becomes the error.
+func (l *link) rang(err *error) bool {
+	if !errors.Is(*err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	if l.ctx.Err() != nil || time.Since(l.host.fast.epoch) >= l.until {
+		*err = errTimeout
+		return false
+	}
+	l.arm()
+	return true
 }
 
 // send writes the request. A large body is written by another goroutine, so
 // that a server may answer before it has read it; it reports there.
-func (l *link) send(q *engine.Request, t *Timing) (<-chan error, error) {
+func (l *link) send(q *engine.Request) (<-chan error, error) {
 	if q.H1 != nil {
 		return nil, l.write(q.H1)
 	}
@@ -224,15 +250,17 @@ func (l *link) send(q *engine.Request, t *Timing) (<-chan error, error) {
 
 func (l *link) write(b []byte) error {
 	var before int64
-	under, secure := l.raw.(*conn)
-	if secure {
-		before = under.written.Load()
+	if l.counted != nil {
+		before = l.counted.written.Load()
 	}
 	n, err := l.Conn.Write(b)
-	if secure {
-		n = int(under.written.Load() - before)
+	if err == nil {
+		return nil
 	}
-	l.untouched = err != nil && n == 0 && l.served
+	if l.counted != nil {
+		n = int(l.counted.written.Load() - before)
+	}
+	l.untouched = n == 0 && l.served
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return errTimeout
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 
 	"volley/engine"
 )
@@ -14,6 +15,7 @@ import (
 const (
 	maxInterim   = 16      // 1xx replies before the final one
 	maxChunkLine = 4 << 10 // bytes of a chunk's size with its extensions
+	maxKnownHead = 2 << 10 // bytes of a head that is kept to know it again
 	readSize     = 8 << 10 // bytes asked for at once
 )
 
@@ -22,17 +24,53 @@ const (
 // strict: what can be read in two ways is refused, because then two readers on
 // the way may have read it differently.
 type replyReader struct {
-	from io.Reader
-	buf  []byte
-	at   int // the first byte that is not used up
-	end  int // the first that is not there
+	from  io.Reader
+	first func() (page []byte, n int, err error) // reads into a page it takes when there is something to read; nil: from does
+	clock func()                                 // called when the first byte of a reply is there
+	pages *pages                                 // where buf comes from; nil: from nowhere
 
-	lines []int // where the lines of the head end
-	body  []byte
+	buf []byte // nil between replies, so that idle connections cost little
+	at  int    // the first byte that is not used up
+	end int    // the first that is not there
 
-	// began is called when the first byte of a reply is there.
-	began func()
-	fills int // how often there was something to read, of the reply under way
+	fills int  // how often there was something to read, of the reply under way
+	began bool // its first byte is there
+
+	lines []int  // where the lines of the head end
+	body  []byte // of a reply that does not fit into buf
+
+	last   string // the last head, with the empty line after it
+	fields []engine.Field
+	status int
+	proto  string
+	frame  framing
+}
+
+// pages lends buffers of readSize to connections while a reply comes.
+type pages struct{ spare sync.Pool }
+
+func (p *pages) get() []byte {
+	if p != nil {
+		if b, ok := p.spare.Get().(*[readSize]byte); ok {
+			return b[:]
+		}
+	}
+	return new([readSize]byte)[:]
+}
+
+func (p *pages) put(b []byte) {
+	if p != nil && len(b) == readSize {
+		p.spare.Put((*[readSize]byte)(b))
+	}
+}
+
+// release gives the buffer back, after which the body of the last reply is no
+// more. What is in it beyond that reply is lost.
+func (r *replyReader) release() {
+	if r.buf != nil {
+		r.pages.put(r.buf)
+		r.buf, r.at, r.end = nil, 0, 0
+	}
 }
 
 // next reads the whole reply to a request of that verb into p, whose header
@@ -40,19 +78,12 @@ type replyReader struct {
 // call. again reports whether the connection can carry another request. Of a
 // body at most so many bytes are read.
 func (r *replyReader) next(verb string, most int64, p *engine.Response) (again bool, err error) {
-	r.fills = 0
-	began := r.began
-	if r.at < r.end && began != nil {
-		began()
-		began = nil
+	r.fills, r.began = 0, false
+	if r.at < r.end {
+		r.begin()
 	}
 	for interim := 0; ; interim++ {
-		head, err := r.head(began)
-		if err != nil {
-			return false, err
-		}
-		began = nil
-		f, err := parseHead(head, r.lines, p)
+		f, err := r.heading(p)
 		if err != nil {
 			return false, err
 		}
@@ -68,9 +99,44 @@ func (r *replyReader) next(verb string, most int64, p *engine.Response) (again b
 	}
 }
 
-// head reads as far as the empty line, and returns all before it. The lines'
-// ends are in r.lines.
-func (r *replyReader) head(began func()) (string, error) {
+// begin notes that the first byte of the reply is there.
+func (r *replyReader) begin() {
+	r.began = true
+	if r.clock != nil {
+		r.clock()
+	}
+}
+
+// heading reads a head into p. One that is the same, byte for byte, as the last
+// on this connection says the same: most servers write the same head each time,
+// as long as the second in its date lasts.
+func (r *replyReader) heading(p *engine.Response) (framing, error) {
+	if r.at == r.end {
+		if err := r.fill(); err != nil {
+			return framing{}, err
+		}
+	}
+	if n := len(r.last); n > 0 && r.end-r.at >= n && string(r.buf[r.at:r.at+n]) == r.last {
+		r.at += n
+		p.Status, p.Proto, p.Header = r.status, r.proto, append(p.Header[:0], r.fields...)
+		return r.frame, nil
+	}
+	head, err := r.head()
+	if err != nil {
+		return framing{}, err
+	}
+	r.last = ""
+	f, err := parseHead(head, r.lines, p)
+	if err == nil && len(head) <= maxKnownHead {
+		r.last, r.frame = head, f
+		r.status, r.proto, r.fields = p.Status, p.Proto, append(r.fields[:0], p.Header...)
+	}
+	return f, err
+}
+
+// head reads as far as the empty line, and returns all of it. The lines' ends
+// are in r.lines.
+func (r *replyReader) head() (string, error) {
 	r.lines = r.lines[:0]
 	for scan := r.at; ; {
 		nl := bytes.IndexByte(r.buf[scan:r.end], '\n')
@@ -84,10 +150,6 @@ func (r *replyReader) head(began func()) (string, error) {
 					err = unexpected(err)
 				}
 				return "", err
-			}
-			if began != nil {
-				began()
-				began = nil
 			}
 			scan = r.at + whole
 			continue
@@ -104,7 +166,7 @@ func (r *replyReader) head(began func()) (string, error) {
 			if len(r.lines) == 0 {
 				return "", malformed("the reply begins with an empty line")
 			}
-			head := string(r.buf[r.at:start])
+			head := string(r.buf[r.at : stop+1])
 			r.at = stop + 1
 			return head, nil
 		}
@@ -120,19 +182,21 @@ func headTooLarge() error {
 // fill reads more, after what is there. It makes room first, by moving what is
 // not used up to the beginning, or by growing.
 func (r *replyReader) fill() error {
+	if r.buf == nil {
+		return r.open()
+	}
 	if r.at > 0 {
 		copy(r.buf, r.buf[r.at:r.end])
 		r.end -= r.at
 		r.at = 0
 	}
 	if r.end == len(r.buf) {
-		r.buf = append(r.buf, make([]byte, max(readSize, len(r.buf)))...)
+		r.buf = append(r.buf, make([]byte, len(r.buf))...)
 	}
 	for range 100 {
 		n, err := r.from.Read(r.buf[r.end:])
-		r.end += n
 		if n > 0 {
-			r.fills++
+			r.filled(n)
 			return nil // an error comes again
 		}
 		if err != nil {
@@ -140,6 +204,29 @@ func (r *replyReader) fill() error {
 		}
 	}
 	return io.ErrNoProgress
+}
+
+// open reads the first of a reply.
+func (r *replyReader) open() (err error) {
+	if r.first == nil {
+		r.buf = r.pages.get()
+		return r.fill()
+	}
+	var n int
+	r.buf, n, err = r.first()
+	if n > 0 {
+		r.filled(n)
+		return nil
+	}
+	return err
+}
+
+// filled notes that n bytes more are there.
+func (r *replyReader) filled(n int) {
+	r.end += n
+	if r.fills++; !r.began {
+		r.begin()
+	}
 }
 
 // A framing is what a head says of how its body ends, and of the connection.
@@ -226,7 +313,7 @@ func field(text string) (name, value string, err error) {
 	}
 	name, value = text[:colon], text[colon+1:]
 	for i := range len(name) {
-		if !tokenByte(name[i]) {
+		if name[i]-'a' >= 26 && !tokenByte(name[i]) {
 			return "", "", malformed("%s is not the name of a header", shown(name))
 		}
 	}

@@ -294,7 +294,7 @@ func TestReplyGarbage(t *testing.T) {
 
 func TestFirstByte(t *testing.T) {
 	n := 0
-	r := replyReader{from: iotest.OneByteReader(strings.NewReader("HTTP/1.1 100 x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")), began: func() { n++ }}
+	r := replyReader{from: iotest.OneByteReader(strings.NewReader("HTTP/1.1 100 x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")), clock: func() { n++ }}
 	var p engine.Response
 	if _, err := r.next("GET", 10, &p); err != nil || n != 1 {
 		t.Errorf("began %d times, %v", n, err)
