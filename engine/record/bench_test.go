@@ -79,7 +79,7 @@ func BenchmarkSecond(b *testing.B) {
 		}
 		r.drain()
 		r.mu.Lock()
-		main := r.main.finish()
+		main := r.main.finish(r.dense)
 		r.mu.Unlock()
 		_ = r.encode.appendHlog(nil, r.shape, main, false, 0, time.Second)
 	}

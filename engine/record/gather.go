@@ -1,6 +1,7 @@
 package record
 
 import (
+	"math/bits"
 	"slices"
 
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
@@ -8,15 +9,16 @@ import (
 	"volley/engine"
 )
 
-// A gather collects the samples of the second that is under way. Times are
-// kept as plain lists until the second is over, or a list is long.
+// A gather collects what was recorded in some time: by one shard since the last
+// tick, or by all in the second that is under way. Times are kept as plain
+// lists until the second is over, or a list is long.
 type gather struct {
-	shape     *shape
-	lists     []list // by cell
-	touched   []int  // cells that are not empty
-	set       *set   // counts
-	instances instances
-	scratch   *hdr.Histogram
+	shape   *shape
+	lists   []*[numMeasures * numClasses]list // by owner; nil while nothing is recorded of it
+	touched []int                             // cells that are not empty
+	longest int                               // list since the last time that all were emptied, in values
+	set     *set                              // counts
+	seen    []instanceKey                     // instances that answered, as far as they were not known
 }
 
 type list struct {
@@ -28,8 +30,17 @@ type list struct {
 // listCapacity bounds a list of times, in values.
 const listCapacity = 1 << 14
 
-func newGather(s *shape, scratch *hdr.Histogram) *gather {
-	return &gather{shape: s, lists: make([]list, s.cells()), set: newSet(s), scratch: scratch}
+func newGather(s *shape) *gather {
+	return &gather{shape: s, lists: make([]*[numMeasures * numClasses]list, s.owners()), set: newSet(s)}
+}
+
+// cell returns the list of a cell.
+func (g *gather) cell(n int) *list {
+	owner, at := n/(numMeasures*numClasses), n%(numMeasures*numClasses)
+	if g.lists[owner] == nil {
+		g.lists[owner] = new([numMeasures * numClasses]list)
+	}
+	return &g.lists[owner][at]
 }
 
 // take adds a sample.
@@ -72,10 +83,9 @@ func (g *gather) take(s *sample) {
 	if s.class == All {
 		return
 	}
-	for m, us := range s.times {
-		if us != none {
-			g.add(g.shape.cell(int(s.owner), Measure(m), s.class), us)
-		}
+	for left := s.have; left != 0; left &= left - 1 {
+		m := Measure(bits.TrailingZeros32(left))
+		g.add(int(s.owner), m, s.class, s.times[m])
 	}
 }
 
@@ -92,8 +102,10 @@ func countGroup(s *sample) groupCount {
 	return c
 }
 
-func (g *gather) add(cell int, us uint32) {
-	l := &g.lists[cell]
+// add appends a time to its list, which must have room for it.
+func (g *gather) add(owner int, m Measure, c Class, us uint32) {
+	cell := g.shape.cell(owner, m, c)
+	l := g.cell(cell)
 	if len(l.us) == 0 && l.hist == nil {
 		g.touched = append(g.touched, cell)
 	}
@@ -101,14 +113,37 @@ func (g *gather) add(cell int, us uint32) {
 		us = MaxUS
 		l.over++
 	}
-	if l.us = append(l.us, us); len(l.us) >= listCapacity {
-		g.fold(l)
+	l.us = append(l.us, us)
+	g.longest = max(g.longest, len(l.us))
+}
+
+// absorb moves all that o has to g, and leaves o empty. What is too long for a
+// list goes into its histogram, by way of a dense one.
+func (g *gather) absorb(o *gather, dense *hdr.Histogram) {
+	g.set.mergeCounts(o.set)
+	o.set.clear()
+	for _, cell := range o.touched {
+		to, from := g.cell(cell), o.cell(cell)
+		if len(to.us) == 0 && to.hist == nil {
+			g.touched = append(g.touched, cell)
+		}
+		if len(to.us)+len(from.us) > listCapacity {
+			to.fold(dense)
+		}
+		if len(to.us) == 0 {
+			to.us, from.us = from.us, to.us
+		} else {
+			to.us = append(to.us, from.us...)
+		}
+		to.over += from.over
+		from.us, from.over = from.us[:0], 0
 	}
+	o.touched, o.longest, o.seen = o.touched[:0], 0, o.seen[:0]
 }
 
 // fold moves a list into its histogram, by way of a dense one: recording there
 // takes nanoseconds, and reading it once is cheaper than many insertions.
-func (g *gather) fold(l *list) {
+func (l *list) fold(dense *hdr.Histogram) {
 	if l.hist == nil {
 		l.hist = &Hist{}
 	}
@@ -119,22 +154,22 @@ func (g *gather) fold(l *list) {
 	} else {
 		l.hist.max = max(l.hist.max, int64(slices.Max(l.us)))
 		for _, us := range l.us {
-			_ = g.scratch.RecordValue(int64(us)) // at most MaxUS: always within range
+			_ = dense.RecordValue(int64(us)) // at most MaxUS: always within range
 		}
-		l.hist.storage().MergeFrom(g.scratch)
-		g.scratch.Reset()
+		l.hist.storage().MergeFrom(dense)
+		dense.Reset()
 	}
 	l.hist.over += l.over
 	l.us, l.over = l.us[:0], 0
 }
 
 // finish returns what was gathered, and starts anew.
-func (g *gather) finish() *set {
+func (g *gather) finish(dense *hdr.Histogram) *set {
 	s := g.set
 	slices.Sort(g.touched)
 	for _, cell := range g.touched {
-		l := &g.lists[cell]
-		g.fold(l)
+		l := g.cell(cell)
+		l.fold(dense)
 		s.hists[cell] = l.hist
 		l.hist = nil
 	}

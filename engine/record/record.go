@@ -1,9 +1,9 @@
 // Package record writes down what a run measures: histograms, counts, and the
 // run folder.
 //
-// Callers hand in results; each writes small samples into a shard of its own.
-// One collector empties the shards five times a second, and is the only one
-// that touches histograms. Every second it writes one histogram for every
+// Callers hand in results; each counts them in a shard, and keeps their times
+// there as they are. One collector takes that away five times a second, and is
+// the only one that touches histograms. Every second it writes one histogram for every
 // series and measure to series.hlog, and one line to counts.jsonl. These two
 // are enough to make the report again, whatever ended the run.
 //
@@ -88,11 +88,14 @@ type Recorder struct {
 	done chan struct{}
 
 	mu       sync.Mutex // guards what follows, and comes before a shard's
-	spare    []sample   // what the next shard to be emptied goes on with
+	spare    [2]*gather // what the next shard to be emptied goes on with
 	main     *gather
 	warm     *gather
+	dense    *hdr.Histogram // on the way from lists to sparse ones
 	live     live
 	relieved int64 // times that a caller had to empty a full shard
+
+	instances instances
 
 	// The collector's own.
 	total     *set
@@ -122,18 +125,18 @@ func Create(o Options) (*Recorder, error) {
 		o.open = func(path string) (file, error) { return os.Create(path) }
 	}
 	sh := &shape{series: o.Plan.Series, groups: o.Plan.Groups}
-	scratch := hdr.New(lowestUS, MaxUS, precision)
 	r := &Recorder{
 		o: o, shape: sh, head: newHeader(o.Plan, o.Start),
 		cold: newCold(sh, o.Start, o.Dir != "", o.Mask),
 		seed: maphash.MakeSeed(),
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
-		main: newGather(sh, scratch), warm: newGather(sh, scratch),
+		main: newGather(sh), warm: newGather(sh), spare: [2]*gather{newGather(sh), newGather(sh)},
+		dense: hdr.New(lowestUS, MaxUS, precision),
 		live:  live{hist: hdr.New(lowestUS, MaxUS, precision)},
 		total: newSet(sh), warmTotal: newSet(sh),
 	}
 	for range runtime.GOMAXPROCS(0) {
-		r.shards = append(r.shards, &shard{r: r})
+		r.shards = append(r.shards, &shard{r: r, main: newGather(sh), warm: newGather(sh)})
 	}
 	r.snap.Store(&Snapshot{})
 	if err := r.openFiles(); err != nil {
@@ -220,23 +223,17 @@ func (r *Recorder) relieve(s *shard) {
 	r.empty(s)
 }
 
-// empty moves a shard's samples on. r.mu is held.
+// empty takes away what a shard has. r.mu is held.
 func (r *Recorder) empty(s *shard) {
 	s.mu.Lock()
-	full := s.buf
-	s.buf = r.spare[:0]
+	main, warm := s.main, s.warm
+	s.main, s.warm = r.spare[0], r.spare[1]
 	s.mu.Unlock()
-	for i := range full {
-		v := &full[i]
-		r.live.take(v)
-		switch {
-		case !v.warmup:
-			r.main.take(v)
-		default:
-			r.warm.take(v.atWarmup())
-		}
-	}
-	r.spare = full
+	r.live.take(main, warm)
+	r.meet(main.seen, r.main.set)
+	r.main.absorb(main, r.dense)
+	r.warm.absorb(warm, r.dense)
+	r.spare = [2]*gather{main, warm}
 }
 
 // collect empties the shards, and ends each second, until stop is closed.
@@ -280,7 +277,7 @@ func (r *Recorder) endSecond(now time.Duration, t engine.Tally, last bool) {
 	// To the millisecond, as the log has it.
 	now = max(r.since, now.Truncate(time.Millisecond))
 	r.mu.Lock()
-	main, warm := r.main.finish(), r.warm.finish()
+	main, warm := r.main.finish(r.dense), r.warm.finish(r.dense)
 	relieved := r.relieved
 	r.mu.Unlock()
 	r.total.merge(main)

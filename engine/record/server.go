@@ -120,14 +120,14 @@ func (g *gather) takeServer(c *seriesCount, s *sample) {
 	if !v.told {
 		return
 	}
-	function := s.times[Function]
+	function, timed := s.times[Function], s.has(Function)
 	owner := int(s.owner)
-	if function != none {
+	if timed {
 		way := v.service
 		if v.service != overRange {
 			way -= min(function, v.service)
 		}
-		g.add(g.shape.cell(owner, Way, s.class), way)
+		g.add(owner, Way, s.class, way)
 	}
 	times := [2]Measure{ColdService, ColdFunction}
 	switch v.cold {
@@ -138,15 +138,36 @@ func (g *gather) takeServer(c *seriesCount, s *sample) {
 		times = [2]Measure{WarmService, WarmFunction}
 	}
 	if v.cold != engine.Unknown {
-		g.add(g.shape.cell(owner, times[0], s.class), v.service)
-		if function != none {
-			g.add(g.shape.cell(owner, times[1], s.class), function)
+		g.add(owner, times[0], s.class, v.service)
+		if timed {
+			g.add(owner, times[1], s.class, function)
 		}
 	}
 	c.server.memory = max(c.server.memory, v.memory)
-	if v.instance != 0 {
-		c.server.instances.merge(g.instances.see(owner, v.instance))
-		g.set.instances.merge(g.instances.see(wholeRun, v.instance))
+}
+
+// sight notes which instance answered, unless the shard knows it. It forgets
+// all that it knows when it is much; the collector has the last word.
+func (s *shard) sight(g *gather, v *sample) {
+	key := instanceKey{int(v.owner), v.server.instance}
+	if _, known := s.known[key]; known {
+		return
+	}
+	if s.known == nil {
+		s.known = map[instanceKey]struct{}{}
+	}
+	if len(s.known) >= maxInstances {
+		clear(s.known)
+	}
+	s.known[key] = struct{}{}
+	g.seen = append(g.seen, key)
+}
+
+// meet counts the instances that shards have seen.
+func (r *Recorder) meet(seen []instanceKey, in *set) {
+	for _, k := range seen {
+		in.series[k.series].server.instances.merge(r.instances.see(k.series, k.hash))
+		in.instances.merge(r.instances.see(wholeRun, k.hash))
 	}
 }
 

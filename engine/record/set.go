@@ -181,6 +181,15 @@ func (s *set) mergeCounts(o *set) {
 	s.instances.merge(o.instances)
 }
 
+// clear empties a set that has no histograms.
+func (s *set) clear() {
+	for i := range s.series {
+		s.series[i] = seriesCount{statuses: s.series[i].statuses[:0]}
+	}
+	clear(s.groups)
+	s.iterations, s.instances = iterationCount{}, instanceCount{}
+}
+
 // A seriesCount counts results of one series.
 type seriesCount struct {
 	outcomes [engine.NumOutcomes]int64

@@ -8,11 +8,8 @@ import (
 	"volley/engine"
 )
 
-// none marks a time that was not measured; overRange one above MaxUS.
-const (
-	none      = math.MaxUint32
-	overRange = math.MaxUint32 - 1
-)
+// overRange marks a time above MaxUS.
+const overRange = math.MaxUint32
 
 // micros returns d in µs, rounded to the nearest, as a sample keeps it.
 func micros(d time.Duration) uint32 {
@@ -31,11 +28,10 @@ func us(d time.Duration) int64 {
 	return int64((d + 500*time.Nanosecond) / time.Microsecond)
 }
 
-// A sample is a result made small: what is left of it after the call that
-// brought it. It points to nothing, so that the garbage collector has nothing
-// to do with it.
+// A sample is a result made small.
 type sample struct {
-	times    [numSampled]uint32 // µs; none where not measured
+	have     uint32             // which times were measured, a bit for each
+	times    [numSampled]uint32 // µs
 	bytesOut int64
 	bytesIn  int64
 	owner    int32 // series, group or run; see shape
@@ -64,14 +60,15 @@ const (
 )
 
 func newSample(kind sampleKind, owner int, warmup bool) sample {
-	s := sample{kind: kind, owner: int32(owner), warmup: warmup}
-	for m := range s.times {
-		s.times[m] = none
-	}
-	return s
+	return sample{kind: kind, owner: int32(owner), warmup: warmup}
 }
 
-func (s *sample) set(m Measure, d time.Duration) { s.times[m] = micros(d) }
+func (s *sample) set(m Measure, d time.Duration) {
+	s.times[m] = micros(d)
+	s.have |= 1 << m
+}
+
+func (s *sample) has(m Measure) bool { return s.have&(1<<m) != 0 }
 
 // classOf returns which times a result of that outcome belongs to.
 func classOf(o engine.Outcome) Class {
@@ -84,30 +81,39 @@ func classOf(o engine.Outcome) Class {
 	return All
 }
 
-// shardCapacity bounds the samples that wait in a shard for the collector.
-const shardCapacity = 4096
-
-// A shard is what some callers write to: a bounded buffer that the collector
-// empties several times a second. It implements engine.Recorder.
+// A shard is what some callers write to: counts and lists of times that the
+// collector takes away several times a second. It implements engine.Recorder.
 type shard struct {
-	r   *Recorder
-	mu  sync.Mutex
-	buf []sample
+	r          *Recorder
+	mu         sync.Mutex
+	main, warm *gather
+	known      map[instanceKey]struct{} // instances, so that each is handed on once
 }
 
-// put appends a sample. A buffer that is half full wakes
-// the collector; one that is full is emptied by who wants to write, so that
-// memory is bounded and nothing is lost.
+// put adds a sample. A list that is half full wakes the collector; one that is
+// full is taken away by who wants to write, so that memory is bounded and
+// nothing is lost.
 func (s *shard) put(v *sample) {
 	s.mu.Lock()
-	for len(s.buf) >= shardCapacity {
+	g := s.main
+	if v.warmup {
+		g = s.warm
+		v.atWarmup()
+	}
+	for g.longest >= listCapacity {
 		s.mu.Unlock()
 		s.r.relieve(s)
 		s.mu.Lock()
+		if g = s.main; v.warmup {
+			g = s.warm
+		}
 	}
-	was := len(s.buf)
-	s.buf = append(s.buf, *v)
-	half := was < shardCapacity/2 && len(s.buf) >= shardCapacity/2
+	was := g.longest
+	g.take(v)
+	if v.server.instance != 0 {
+		s.sight(g, v)
+	}
+	half := was < listCapacity/2 && g.longest >= listCapacity/2
 	s.mu.Unlock()
 	if half {
 		s.r.nudge()
@@ -236,12 +242,7 @@ func (s *shard) Iteration(r *engine.IterationResult) {
 }
 
 // atWarmup leaves of a sample what is kept of the warm-up.
-func (s *sample) atWarmup() *sample {
-	for m := range s.times {
-		if Measure(m) != Response && Measure(m) != Service {
-			s.times[m] = none
-		}
-	}
+func (s *sample) atWarmup() {
+	s.have &= 1<<Response | 1<<Service
 	s.server = serverSample{bill: s.server.bill, basis: s.server.basis, maybe: s.server.maybe}
-	return s
 }

@@ -46,26 +46,52 @@ type mark struct {
 	all int64
 }
 
-func (l *live) take(s *sample) {
-	if s.kind != ofInvocation || s.single {
+// take adds what a shard gathered.
+func (l *live) take(main, warm *gather) {
+	l.add(warm, l.measured)
+	if main.set.results() == 0 {
 		return
 	}
-	if !s.warmup && !l.measured {
+	if !l.measured {
 		l.measured, l.counts, l.statuses = true, Counts{}, nil
 		l.hist.Reset()
 	}
-	l.all++
-	if s.warmup && l.measured {
-		return // a late one
+	l.add(main, false)
+}
+
+// add adds the invocations of g; only their number when they come late.
+func (l *live) add(g *gather, late bool) {
+	for i := range g.set.series {
+		if g.shape.series[i].Attempts {
+			continue
+		}
+		c := &g.set.series[i]
+		l.all += c.total()
+		if late {
+			continue
+		}
+		c.addTo(&l.counts)
+		for _, s := range c.statuses {
+			l.statuses.add(s.status, s.count)
+		}
+		for _, class := range []Class{Success, Failure} {
+			if g.lists[i] == nil {
+				break
+			}
+			for _, us := range g.cell(g.shape.cell(i, Response, class)).us {
+				_ = l.hist.RecordValue(int64(us)) // at most MaxUS: always within range
+			}
+		}
 	}
-	l.counts.Total++
-	l.counts.Outcomes[s.outcome]++
-	if s.status != 0 {
-		l.statuses.add(int(s.status), 1)
+}
+
+// results is how many invocations and attempts were counted.
+func (s *set) results() int64 {
+	var n int64
+	for i := range s.series {
+		n += s.series[i].total()
 	}
-	if us := s.times[Response]; us != none {
-		_ = l.hist.RecordValue(min(int64(us), MaxUS)) // within range
-	}
+	return n
 }
 
 // publish makes a new snapshot. Only the collector calls it, five times a

@@ -99,15 +99,15 @@ func TestShardsFillUpWithoutLoss(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := r.shards[0]
-		const n = 3*shardCapacity + 7
+		const n = 3*listCapacity + 7
 		v := invocation(2, engine.OK, 0, ms) // with its attempt, two samples
 		for range n {
 			s.Invocation(v)
 			s.mu.Lock()
-			waiting := len(s.buf)
+			waiting := s.main.longest
 			s.mu.Unlock()
-			if waiting > shardCapacity {
-				t.Fatalf("%d samples wait, more than %d", waiting, shardCapacity)
+			if waiting > listCapacity {
+				t.Fatalf("a list has %d times, more than %d", waiting, listCapacity)
 			}
 		}
 		totals, err := r.Close()
