@@ -7,6 +7,7 @@ import (
 	"maps"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,9 +28,7 @@ type pass struct {
 	ticket
 	losers sync.WaitGroup // groups that have settled, and have members left
 
-	mu       sync.Mutex
-	lateness time.Duration
-	invoked  bool
+	lateness atomic.Int64 // the largest of its invocations, in ns; less than 0 when there were none
 }
 
 // A StepError is why a step failed.
@@ -55,18 +54,22 @@ var errExpression = errors.New("expression")
 func (c *caller) iterate(ctx context.Context, t ticket) {
 	r := c.run
 	r.count(t.warm, &r.sent)
-	start := r.now()
+	start := t.due // a closed run's is due when its caller looked at the clock
+	if r.load.Arrivals != nil {
+		start = r.now()
+	}
 	p, scope, it := &c.pass, &c.scope, &c.result
-	p.caller, p.ticket, p.lateness, p.invoked = c, t, 0, false
+	p.caller, p.ticket = c, t
+	p.lateness.Store(-1)
 	*scope = Scope{Seed: r.Plan.Seed, Iteration: t.n, Row: t.row}
 	_, end, err := p.steps(ctx, r.Plan.Steps, scope, moment{due: t.due, held: t.held}, nil)
 	p.losers.Wait()
 
 	*it = IterationResult{
 		Scope: scope, Warmup: t.warm, Due: t.due, Start: start, End: end, Held: t.held,
-		Lateness: p.lateness, Failed: err != nil, Canceled: err != nil && ctx.Err() != nil,
+		Lateness: time.Duration(p.lateness.Load()), Failed: err != nil, Canceled: err != nil && ctx.Err() != nil,
 	}
-	if !p.invoked {
+	if it.Lateness < 0 {
 		it.Lateness = max(0, start-t.due-t.held)
 	}
 	if errors.Is(err, errExpression) {
@@ -201,11 +204,10 @@ func (p *pass) invoke(ctx context.Context, in *Invoke, s *Scope, m moment, w *wi
 	f := p.run.borrow()
 	defer p.run.spare.Put(f)
 	i, r := &f.invocation, &f.result
-	*r = Result{Attempts: r.Attempts[:0], Request: r.Request, Raw: r.Raw}
 	*i = Invocation{Step: in, Scope: s, Header: i.Header[:0], Query: i.Query[:0], Due: m.due, Held: m.held, Worker: p.id, Warmup: p.warm}
 	if err := i.render(s); err != nil {
 		now := p.run.now()
-		*r = Result{Due: m.due, Start: now, End: now, Held: m.held,
+		*r = Result{Due: m.due, Start: now, End: now, Held: m.held, Attempts: r.Attempts[:0], Request: r.Request, Raw: r.Raw,
 			Reply: Reply{Outcome: Rejected, Detail: "expression", Message: clip(err.Error())}}
 	} else {
 		p.run.Invoker.Invoke(ctx, i, r)
@@ -297,9 +299,4 @@ func clip(message string) string {
 }
 
 // late keeps the largest lateness of the iteration's invocations.
-func (p *pass) late(d time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.lateness = max(p.lateness, d)
-	p.invoked = true
-}
+func (p *pass) late(d time.Duration) { raise(&p.lateness, int64(d)) }

@@ -72,7 +72,8 @@ func (r *Response) Get(name string) string { return get(r.Header, name) }
 
 func get(header []Field, name string) string {
 	for i := range header {
-		if strings.EqualFold(header[i].Name, name) {
+		// Names are ASCII, so that equal ones are of equal length.
+		if len(header[i].Name) == len(name) && strings.EqualFold(header[i].Name, name) {
 			return header[i].Value
 		}
 	}

@@ -18,10 +18,13 @@ import (
 // refused is given up whenever that is, so that no retry uses it.
 func (c *Client) renew(r *engine.Result) bool {
 	source := r.Invocation.Step.Target.Auth
+	if source == nil {
+		return false
+	}
 	if s, ok := source.(interface{ Accepted(g auth.Grant) }); ok && r.Reply.Status != 0 && r.Reply.Outcome != engine.AuthFailed {
 		s.Accepted(r.Grant)
 	}
-	if !r.Reply.TokenExpired || source == nil || !source.Refused(r.Grant) || r.Renewed {
+	if !r.Reply.TokenExpired || !source.Refused(r.Grant) || r.Renewed {
 		return false
 	}
 	r.Renewed = true
@@ -38,6 +41,10 @@ func (c *Client) grant(ctx context.Context, r *engine.Result) (waited time.Durat
 	r.Grant = auth.Grant{}
 	source := r.Invocation.Step.Target.Auth
 	if source == nil {
+		return 0, engine.Reply{}, true
+	}
+	if f, ok := source.(auth.Fixed); ok { // there is no wait to be timed
+		r.Grant = f.G
 		return 0, engine.Reply{}, true
 	}
 	asked := time.Now()
