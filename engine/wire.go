@@ -28,10 +28,11 @@ type Request struct {
 	SecretBody  bool // the body has a secret in it
 
 	// Shared says that the request is sent again and again, by many at once, and
-	// so must not change. H1 is then how HTTP/1.1 sends it, if a transport has
-	// made that.
+	// so must not change. H1 is then how HTTP/1.1 sends it, and Way the
+	// transport's own, if a transport has made that.
 	Shared bool
 	H1     []byte
+	Way    any
 }
 
 // Set sets the header field of that name, whatever its case, or adds it.

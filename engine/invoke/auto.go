@@ -45,13 +45,16 @@ func (a *Auto) Close() {
 
 // Exchange sends q once and reads the whole reply.
 func (a *Auto) Exchange(ctx context.Context, worker int, q *engine.Request, p *engine.Response, t *Timing) error {
-	if a.open(q) {
+	h, ready := q.Way.(*host)
+	if ready && !h.h2.Load() || !ready && a.open(q) {
 		before := *t
 		err := a.fast.Exchange(ctx, worker, q, p, t)
 		if !errors.Is(err, errH2) {
 			return err
 		}
-		a.learn(placeOf(q), "HTTP/2")
+		if a.learn(placeOf(q), "HTTP/2"); ready {
+			h.h2.Store(true)
+		}
 		*t = before
 	}
 	return a.rest.Exchange(ctx, worker, q, p, t)

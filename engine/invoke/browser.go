@@ -40,12 +40,8 @@ type tabs struct {
 }
 
 // tab returns the one of i's caller, a fresh one where the method begins every
-// iteration with one; nil where the method is no browser.
-func (c *Client) tab(i *engine.Invocation) *tab {
-	m, ok := i.Step.Target.Method.(browser)
-	if !ok {
-		return nil
-	}
+// iteration with one.
+func (c *Client) tab(m browser, i *engine.Invocation) *tab {
 	c.tabs.mu.Lock()
 	defer c.tabs.mu.Unlock()
 	if c.tabs.all == nil {
@@ -70,8 +66,8 @@ type tab struct {
 }
 
 // jar returns the cookies that go with q; nil for none.
-func (t *tab) jar(m engine.Method, q *engine.Request) *jar {
-	if t == nil || !m.(browser).Cookies(q) {
+func (t *tab) jar(m browser, q *engine.Request) *jar {
+	if !m.Cookies(q) {
 		return nil
 	}
 	return &t.cookies
@@ -113,11 +109,7 @@ func (e *corsError) Error() string { return e.err.Error() }
 // itself, and nobody waits in a line. It returns how long that took, less than
 // 0 when nothing was needed. The error is a *corsError where leave was not
 // given.
-func (c *Client) preflight(ctx context.Context, i *engine.Invocation, q *engine.Request, until time.Duration) (took time.Duration, err error) {
-	m, ok := i.Step.Target.Method.(browser)
-	if !ok {
-		return -1, nil
-	}
+func (c *Client) preflight(ctx context.Context, m browser, i *engine.Invocation, q *engine.Request, until time.Duration) (took time.Duration, err error) {
 	var ask engine.Request
 	if !m.Preflight(q, &ask) {
 		return -1, nil
@@ -125,7 +117,7 @@ func (c *Client) preflight(ctx context.Context, i *engine.Invocation, q *engine.
 	limit := Timing{Base: c.Base, Until: until}
 	ctx, cancel := limit.bound(ctx)
 	defer cancel()
-	t, key, began := c.tab(i), leaveKey(q, &ask), time.Now()
+	t, key, began := c.tab(m, i), leaveKey(q, &ask), time.Now()
 	given, asked, first := t.leave(key, began)
 	if !first && !given {
 		select {
@@ -215,11 +207,7 @@ func blocked(err error) (engine.Reply, bool) {
 
 // readable turns an ok reply that a browser keeps from its page into
 // check_failed: the function has answered, and its caller cannot see it.
-func readable(i *engine.Invocation, q *engine.Request, p *engine.Response, r *engine.Reply) {
-	m, ok := i.Step.Target.Method.(browser)
-	if !ok || r.Outcome != engine.OK {
-		return
-	}
+func readable(m browser, q *engine.Request, p *engine.Response, r *engine.Reply) {
 	if err := m.Readable(q, p); err != nil {
 		r.Outcome, r.Detail, r.Message = engine.CheckFailed, "cors", words(err.Error())
 	}

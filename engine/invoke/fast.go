@@ -106,10 +106,13 @@ func (f *Fast) Exchange(ctx context.Context, _ int, q *engine.Request, p *engine
 		until = now + forever
 	}
 	*t = Timing{Base: t.Base, Until: until, Start: never, Phases: engine.NoPhases()}
-	h, err := f.host(q)
-	if err != nil {
-		t.End = time.Since(t.Base)
-		return err
+	h, ok := q.Way.(*host)
+	if !ok {
+		var err error
+		if h, err = f.host(q); err != nil {
+			t.End = time.Since(t.Base)
+			return err
+		}
 	}
 	kept, shift := p.Body[:0], t.Base.Sub(f.epoch)
 	for n := 0; ; n++ {
@@ -142,10 +145,12 @@ func (f *Fast) Exchange(ctx context.Context, _ int, q *engine.Request, p *engine
 		now = time.Since(t.Base)
 		*t = Timing{Base: t.Base, Until: until, Start: t.Start, Phases: engine.NoPhases()}
 	}
-	if asksGzip(q) && p.Get("Content-Encoding") == "gzip" {
+	if p.Get("Content-Encoding") == "gzip" && asksGzip(q) {
+		var err error
 		p.Body, err = unzip(p.Body, f.maxReply)
+		return err
 	}
-	return err
+	return nil
 }
 
 // host returns the one that q goes to.
@@ -163,7 +168,7 @@ func (f *Fast) host(q *engine.Request) (*host, error) {
 	}
 	if len(f.hosts) >= maxHosts {
 		for k, h := range f.hosts { // any that is not in use
-			if h.forget() {
+			if !h.pinned && h.forget() {
 				delete(f.hosts, k)
 				break
 			}
@@ -181,8 +186,15 @@ func (f *Fast) host(q *engine.Request) (*host, error) {
 	return h, nil
 }
 
-// Prepare writes down how a request that is sent again and again goes out.
+// Prepare writes down how a request that is sent again and again goes out, and
+// where to.
 func (f *Fast) Prepare(q *engine.Request) {
+	if h, err := f.host(q); err == nil {
+		f.mu.Lock()
+		h.pinned, f.hosts[placeOf(q)] = true, h
+		f.mu.Unlock()
+		q.Way = h
+	}
 	if len(q.Body) <= wholeWrite {
 		q.H1 = append(appendHead(nil, q, f.o.UserAgent), q.Body...)
 	}

@@ -340,8 +340,10 @@ func TestSteadyRequestsAreWrittenOnce(t *testing.T) {
 			m := wordy{asked: new(atomic.Int64), steady: tt.steady}
 			in := call(func(i *engine.Invocation) { i.Step.Target.Method, i.Step.Static = m, tt.static }).Step
 			var r engine.Result // used again, as the loop does
-			for n, token := range tt.tokens {
-				in.Target.Auth = auth.Fixed{G: auth.Grant{Bearer: auth.NewSecret(token)}}
+			var token string
+			in.Target.Auth = source(func(context.Context) (auth.Grant, error) { return auth.Grant{Bearer: auth.NewSecret(token)}, nil })
+			var n int
+			for n, token = range tt.tokens {
 				i := &engine.Invocation{Step: in, Scope: &engine.Scope{}, Data: []byte("x")}
 				c.Invoke(t.Context(), i, &r)
 				if got := s.asked[n].Header[0].Value; got != token {

@@ -18,8 +18,8 @@ import (
 // refused is given up whenever that is, so that no retry uses it.
 func (c *Client) renew(r *engine.Result) bool {
 	source := r.Invocation.Step.Target.Auth
-	if source == nil {
-		return false
+	if _, fixed := source.(auth.Fixed); fixed || source == nil {
+		return false // there is no other
 	}
 	if s, ok := source.(interface{ Accepted(g auth.Grant) }); ok && r.Reply.Status != 0 && r.Reply.Outcome != engine.AuthFailed {
 		s.Accepted(r.Grant)
@@ -36,16 +36,12 @@ func (c *Client) renew(r *engine.Result) bool {
 const leastWait = time.Millisecond
 
 // grant gets what the next attempt is authorized with, and returns how long it
-// waited for that. When there is none, the reply says why.
-func (c *Client) grant(ctx context.Context, r *engine.Result) (waited time.Duration, reply engine.Reply, ok bool) {
+// waited for that. When there is none, r.Reply says why.
+func (c *Client) grant(ctx context.Context, r *engine.Result) (waited time.Duration, ok bool) {
 	r.Grant = auth.Grant{}
 	source := r.Invocation.Step.Target.Auth
 	if source == nil {
-		return 0, engine.Reply{}, true
-	}
-	if f, ok := source.(auth.Fixed); ok { // there is no wait to be timed
-		r.Grant = f.G
-		return 0, engine.Reply{}, true
+		return 0, true
 	}
 	asked := time.Now()
 	var err error
@@ -55,19 +51,21 @@ func (c *Client) grant(ctx context.Context, r *engine.Result) (waited time.Durat
 	}
 	switch {
 	case err == nil:
-		return waited, engine.Reply{}, true
+		return waited, true
 	case ctx.Err() != nil:
-		return waited, engine.Reply{Outcome: engine.Canceled, Message: stopped(ctx)}, false
+		r.Reply = engine.Reply{Outcome: engine.Canceled, Message: stopped(ctx)}
+		return waited, false
 	}
 	c.report(err)
-	return waited, engine.Reply{Outcome: engine.AuthFailed, Detail: "grant", Message: words("no credentials: " + err.Error())}, false
+	r.Reply = engine.Reply{Outcome: engine.AuthFailed, Detail: "grant", Message: words("no credentials: " + err.Error())}
+	return waited, false
 }
 
 // admit waits for leave to make one attempt, and for the grant to make it with.
 // Leave is not saved up while there is no grant: whoever waited for that waits
 // for leave again, or all who did would break the ceiling together. It returns
-// how long the waits were; when there will be no attempt, the reply says why.
-func (c *Client) admit(ctx context.Context, r *engine.Result) (held time.Duration, reply engine.Reply, ok bool) {
+// how long the waits were; when there will be no attempt, r.Reply says why.
+func (c *Client) admit(ctx context.Context, r *engine.Result) (held time.Duration, ok bool) {
 	for {
 		waited, err := c.Limit.wait(ctx)
 		held += waited
@@ -75,12 +73,13 @@ func (c *Client) admit(ctx context.Context, r *engine.Result) (held time.Duratio
 			err = ctx.Err()
 		}
 		if err != nil {
-			return held, engine.Reply{Outcome: engine.Canceled, Message: stopped(ctx)}, false
+			r.Reply = engine.Reply{Outcome: engine.Canceled, Message: stopped(ctx)}
+			return held, false
 		}
-		waited, reply, ok = c.grant(ctx, r)
+		waited, ok = c.grant(ctx, r)
 		held += waited
 		if !ok || waited == 0 || c.Limit == nil {
-			return held, reply, ok
+			return held, ok
 		}
 	}
 }

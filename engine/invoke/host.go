@@ -17,6 +17,9 @@ type host struct {
 	secure  bool
 	name    string // for TLS
 
+	pinned bool        // there are requests that know it: it is never forgotten; guarded by the transport
+	h2     atomic.Bool // it wants to speak HTTP/2
+
 	mu      sync.Mutex
 	idle    []*link // the latest used last
 	open    int

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -69,10 +68,7 @@ type Client struct {
 
 	tabs  tabs
 	spare sync.Pool // of *Timing
-
-	// prepared has the requests of steps that send the same each time: as many
-	// as the plan has steps.
-	prepared sync.Map // of *prepared by *engine.Invoke
+	plans knowledge
 
 	fatal sync.Once
 	ready sync.Once
@@ -116,15 +112,24 @@ func (c *Client) Invoke(ctx context.Context, i *engine.Invocation, r *engine.Res
 // nothing to send.
 func (c *Client) attempt(ctx context.Context, r *engine.Result, due, held time.Duration) bool {
 	i := r.Invocation
-	waited, reply, ok := c.admit(ctx, r)
-	held += waited
-	r.Held += waited
-	if !ok {
-		c.unsent(r, reply)
-		return false
+	k := c.plans.of(i.Step)
+	if k.free && c.Limit == nil {
+		r.Grant = k.grant
+		if ctx.Err() != nil {
+			c.unsent(r, engine.Reply{Outcome: engine.Canceled, Message: stopped(ctx)})
+			return false
+		}
+	} else {
+		waited, ok := c.admit(ctx, r)
+		held += waited
+		r.Held += waited
+		if !ok {
+			c.unsent(r, r.Reply)
+			return false
+		}
 	}
 	now := time.Since(c.Base) // half of what time.Now costs
-	if err := c.encode(r, c.Base.Add(now)); err != nil {
+	if err := c.encode(r, k, now); err != nil {
 		c.unsent(r, engine.Reply{Outcome: engine.Rejected, Detail: "request", Message: words(err.Error())})
 		return false
 	}
@@ -135,17 +140,21 @@ func (c *Client) attempt(ctx context.Context, r *engine.Result, due, held time.D
 	}
 	defer c.spare.Put(t)
 	*t = Timing{Base: c.Base, Now: now, Until: now + i.Step.Target.Timeout, Start: -1, Phases: engine.NoPhases()}
-	asked, err := c.preflight(ctx, i, r.Request, t.Until)
-	if asked >= 0 {
-		held += asked
-		r.Held += asked
-	}
-	if reply, refused := blocked(err); refused {
-		c.unsent(r, reply)
-		return false
+	asked, err := never, error(nil)
+	if k.browser != nil {
+		asked, err = c.preflight(ctx, k.browser, i, r.Request, t.Until)
+		if asked >= 0 {
+			t.Now = 0 // that was then
+			held += asked
+			r.Held += asked
+		}
+		if reply, refused := blocked(err); refused {
+			c.unsent(r, reply)
+			return false
+		}
 	}
 	if err == nil {
-		err = c.exchange(ctx, i, r.Request, &r.Raw, t)
+		err = c.exchange(ctx, k, i, r.Request, &r.Raw, t)
 	} else {
 		t.End, t.leave = time.Since(c.Base), true
 	}
@@ -157,12 +166,7 @@ func (c *Client) attempt(ctx context.Context, r *engine.Result, due, held time.D
 		t.Start = t.End
 	}
 	if err == nil {
-		i.Step.Target.Method.Decode(i, &r.Raw, &r.Reply)
-		r.Reply.Took = t.End - t.Start
-		readable(i, r.Request, &r.Raw, &r.Reply)
-		if c.Check != nil && r.Reply.Outcome == engine.OK && (len(i.Step.Checks) > 0 || i.Step.Server != nil) {
-			c.Check(i.Step, i.Scope, &r.Reply)
-		}
+		c.read(r, k, t.End-t.Start)
 	}
 
 	if len(r.Attempts) == 0 {
@@ -178,42 +182,20 @@ func (c *Client) attempt(ctx context.Context, r *engine.Result, due, held time.D
 	return true
 }
 
-// A preparer is a transport that can do some of its work on a request ahead.
-type preparer interface{ Prepare(q *engine.Request) }
-
-// A prepared request is one that a step sends each time.
-type prepared struct {
-	grant   auth.Grant
-	request *engine.Request
-}
-
-// encode writes the request of the next attempt, or takes the one that the step
-// sends each time.
-func (c *Client) encode(r *engine.Result, now time.Time) error {
+// read makes the reply of what came back, and checks it.
+func (c *Client) read(r *engine.Result, k *known, took time.Duration) {
 	i := r.Invocation
-	method := i.Step.Target.Method
-	if i.Step.Static {
-		if p, ok := c.prepared.Load(i.Step); ok && p.(*prepared).grant == r.Grant { //nolint:forcetypeassert // there is nothing else in it
-			r.Request = p.(*prepared).request //nolint:forcetypeassert // as above
-			return nil
-		}
+	k.method.Decode(i, &r.Raw, &r.Reply)
+	r.Reply.Took = took
+	if r.Reply.Outcome != engine.OK {
+		return
 	}
-	if r.Request == nil || r.Request.Shared {
-		r.Request = new(engine.Request)
+	if k.browser != nil {
+		readable(k.browser, r.Request, &r.Raw, &r.Reply)
 	}
-	*r.Request = engine.Request{Header: r.Request.Header[:0]}
-	if err := method.Encode(i, r.Grant, now, r.Request); err != nil {
-		return err
+	if c.Check != nil && r.Reply.Outcome == engine.OK && (len(i.Step.Checks) > 0 || i.Step.Server != nil) {
+		c.Check(i.Step, i.Scope, &r.Reply)
 	}
-	if s, ok := method.(engine.Steady); ok && i.Step.Static && s.Steady(r.Grant) {
-		q := *r.Request
-		q.Header, q.Body, q.Shared = slices.Clone(q.Header), slices.Clone(q.Body), true
-		if t, ok := c.Transport.(preparer); ok {
-			t.Prepare(&q)
-		}
-		c.prepared.Store(i.Step, &prepared{r.Grant, &q})
-	}
-	return nil
 }
 
 // unsent writes down that no attempt was made, or no further one.

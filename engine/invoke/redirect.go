@@ -13,8 +13,12 @@ import (
 // exchange sends q and follows as many redirects as the target allows. All of
 // it is one attempt: its phases are sums. The reply to the last request stands,
 // a redirect that was one too many included.
-func (c *Client) exchange(ctx context.Context, i *engine.Invocation, q *engine.Request, p *engine.Response, t *Timing) error {
-	jar, own := c.tab(i).jar(i.Step.Target.Method, q), cookie(q)
+func (c *Client) exchange(ctx context.Context, k *known, i *engine.Invocation, q *engine.Request, p *engine.Response, t *Timing) error {
+	var jar *jar
+	var own string
+	if k.browser != nil {
+		jar, own = c.tab(k.browser, i).jar(k.browser, q), cookie(q)
+	}
 	err := c.hop(ctx, jar, own, i.Worker, q, p, t)
 	for n := 0; err == nil && n < i.Step.Target.Redirects; n++ {
 		next, ok, badly := redirect(q, p)
