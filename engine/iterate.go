@@ -17,6 +17,7 @@ type caller struct {
 	id     int
 	record Recorder
 
+	form   form            // of invocations that stand in no group
 	pass   pass            // the iteration under way
 	scope  Scope           // its own
 	result IterationResult // what is written down about it
@@ -26,7 +27,8 @@ type caller struct {
 type pass struct {
 	*caller
 	ticket
-	losers sync.WaitGroup // groups that have settled, and have members left
+	losers  sync.WaitGroup // groups that have settled, and have members left
+	grouped bool           // there was a group; written by who makes the steps at the top
 
 	lateness atomic.Int64 // the largest of its invocations, in ns; less than 0 when there were none
 }
@@ -59,7 +61,7 @@ func (c *caller) iterate(ctx context.Context, t ticket) {
 		start = r.now()
 	}
 	p, scope, it := &c.pass, &c.scope, &c.result
-	p.caller, p.ticket = c, t
+	p.caller, p.ticket, p.grouped = c, t, false
 	p.lateness.Store(-1)
 	*scope = Scope{Seed: r.Plan.Seed, Iteration: t.n, Row: t.row}
 	_, end, err := p.steps(ctx, r.Plan.Steps, scope, moment{due: t.due, held: t.held}, nil)
@@ -81,7 +83,10 @@ func (c *caller) iterate(ctx context.Context, t ticket) {
 		r.count(t.warm, &r.finished)
 	}
 	if !t.warm {
-		raise(&r.lastEnd, int64(r.now()))
+		if p.grouped { // what no longer mattered may have ended last
+			end = r.now()
+		}
+		raise(&r.lastEnd, int64(end))
 	}
 	c.record.Iteration(it)
 }
@@ -155,6 +160,9 @@ func (p *pass) do(ctx context.Context, st *Step, s *Scope, m moment, w *wire) (s
 	case st.Invoke != nil:
 		return p.invoke(ctx, st.Invoke, s, m, w)
 	case st.Group != nil:
+		if w == nil {
+			p.grouped = true
+		}
 		return p.group(ctx, st.Group, *s, m, w)
 	case st.Pause != nil:
 		end, err := p.pause(ctx, st.Pause, s, m.due+m.held)
@@ -201,13 +209,16 @@ func pick(choices []Choice, s *Scope) *Choice {
 
 // invoke makes one invocation and records its result.
 func (p *pass) invoke(ctx context.Context, in *Invoke, s *Scope, m moment, w *wire) (saved map[string]any, end time.Duration, err error) {
-	f := p.run.borrow()
-	defer p.run.spare.Put(f)
+	f := &p.form
+	if w != nil { // others may write at the same time
+		f = p.run.borrow()
+		defer p.run.spare.Put(f)
+	}
 	i, r := &f.invocation, &f.result
 	*i = Invocation{Step: in, Scope: s, Header: i.Header[:0], Query: i.Query[:0], Due: m.due, Held: m.held, Worker: p.id, Warmup: p.warm}
 	if err := i.render(s); err != nil {
 		now := p.run.now()
-		*r = Result{Due: m.due, Start: now, End: now, Held: m.held, Attempts: r.Attempts[:0], Request: r.Request, Raw: r.Raw,
+		*r = Result{Due: m.due, Start: now, End: now, Held: m.held, Attempts: r.Attempts[:0], Request: r.Request, Raw: r.Raw, Scratch: r.Scratch,
 			Reply: Reply{Outcome: Rejected, Detail: "expression", Message: clip(err.Error())}}
 	} else {
 		p.run.Invoker.Invoke(ctx, i, r)

@@ -46,6 +46,10 @@ type Result struct {
 	Attempts   []Attempt     // at least one, unless nothing could be sent
 	Request    *Request      // of the last attempt; nil when nothing could be sent
 	Raw        Response      // to it, as it came; parts of Reply stand in it
+
+	// Scratch is the Invoker's own: what it finds there is what it left when it
+	// last wrote on this form, or nil.
+	Scratch any
 }
 
 // Response is what a user feels: from due to end.

@@ -2,6 +2,7 @@ package cloud
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"net/url"
 	"slices"
@@ -27,15 +28,52 @@ const maxError = 16 << 10
 const expired = "ACCESS_TOKEN_EXPIRED"
 
 // start fills in what every reply has.
-func start(from *engine.Response, to *engine.Reply) {
-	*to = engine.Reply{
-		Status:     from.Status,
-		Header:     from.Header,
-		Body:       from.Body,
-		RequestID:  requestID(from),
-		Server:     upstreamTime(from),
-		RetryAfter: retryAfter(from),
+func start(from *engine.Response, to *engine.Reply) heard {
+	h := listen(from.Header)
+	*to = engine.Reply{Status: from.Status, Header: from.Header, Body: from.Body, RequestID: clean(cmp.Or(h.requestID, h.cloudbaseID), maxID)}
+	if h.timeCost != "" {
+		to.Server = upstreamTime(h.timeCost)
 	}
+	if h.retryAfter != "" {
+		to.RetryAfter = retryAfter(h.retryAfter, from)
+	}
+	return h
+}
+
+// heard is what header lines say that mean the same in every reply, the first
+// of each name; "" where there is none.
+type heard struct {
+	requestID   string // X-Request-Id
+	cloudbaseID string // x-cloudbase-request-id: the gateway's, where the other is not there
+	timeCost    string // x-cloudbase-upstream-timecost
+	upstream    string // x-cloudbase-upstream-status-code
+	retryAfter  string // Retry-After
+}
+
+// listen goes through the header once: asking for one name after the other
+// would go through it five times for every reply.
+func listen(header []engine.Field) (h heard) {
+	for i := range header {
+		name, to := "", (*string)(nil)
+		switch len(header[i].Name) {
+		case len("Retry-After"):
+			name, to = "Retry-After", &h.retryAfter
+		case len("X-Request-Id"):
+			name, to = "X-Request-Id", &h.requestID
+		case len("x-cloudbase-request-id"):
+			name, to = "x-cloudbase-request-id", &h.cloudbaseID
+		case len("x-cloudbase-upstream-timecost"):
+			name, to = "x-cloudbase-upstream-timecost", &h.timeCost
+		case len("x-cloudbase-upstream-status-code"):
+			name, to = "x-cloudbase-upstream-status-code", &h.upstream
+		default:
+			continue
+		}
+		if *to == "" && strings.EqualFold(header[i].Name, name) {
+			*to = header[i].Value
+		}
+	}
+	return h
 }
 
 // good reports whether a status is of the class that means success.
@@ -48,8 +86,8 @@ func good(status int) bool { return status >= 200 && status <= 299 }
 // 500 with a SYS_ERR of its own, is a function that failed where those headers
 // say that it was reached, and the platform's failure where they say nothing.
 func read(i *engine.Invocation, from *engine.Response, to *engine.Reply, passed bool) {
-	start(from, to)
-	layer, reached, _ := upstream(from)
+	h := start(from, to)
+	layer, reached, _ := h.layer()
 	own := passed && reached // the function's own answer
 	if _, ok := byLayer(layer); ok {
 		own = false // the function layer's, in place of an answer
@@ -82,7 +120,8 @@ func fail(from *engine.Response, f failure, own bool, to *engine.Reply) {
 	if to.Outcome, ok = f.outcome(); ok {
 		return
 	}
-	layer, reached, known := upstream(from)
+	h := listen(from.Header)
+	layer, reached, known := h.layer()
 	switch {
 	case good(from.Status): // the platform's error with a code that is not in the table
 		to.Outcome = engine.PlatformError
@@ -102,14 +141,13 @@ func fail(from *engine.Response, f failure, own bool, to *engine.Reply) {
 	}
 }
 
-// upstream says what the gateway tells of the function layer: its status;
-// whether it was reached; whether the gateway tells at all.
-func upstream(from *engine.Response) (status int, reached, known bool) {
-	v := from.Get("x-cloudbase-upstream-status-code")
-	if v == "" {
+// layer says what the gateway tells of the function layer: its status; whether
+// it was reached; whether the gateway tells at all.
+func (h *heard) layer() (status int, reached, known bool) {
+	if h.upstream == "" {
 		return 0, false, false
 	}
-	status, err := strconv.Atoi(v)
+	status, err := strconv.Atoi(h.upstream)
 	return status, err == nil, true
 }
 
@@ -223,25 +261,15 @@ func clean(text string, most int) string {
 		}
 		text = text[:cut]
 	}
-	return strings.ToValidUTF8(text, "")
-}
-
-// requestID returns the gateway's id of the request, if a header has it.
-func requestID(from *engine.Response) string {
-	id := from.Get("X-Request-Id")
-	if id == "" {
-		id = from.Get("x-cloudbase-request-id")
+	if text == "" {
+		return ""
 	}
-	return clean(id, maxID)
+	return strings.ToValidUTF8(text, "")
 }
 
 // upstreamTime returns what the gateway says it spent upstream, in
 // milliseconds on the wire (PROTOCOL.md 1.4).
-func upstreamTime(from *engine.Response) engine.ServerSide {
-	text := from.Get("x-cloudbase-upstream-timecost")
-	if text == "" {
-		return engine.ServerSide{}
-	}
+func upstreamTime(text string) engine.ServerSide {
 	ms, err := strconv.ParseFloat(text, 64)
 	if err != nil || !(ms >= 0 && ms <= float64(time.Hour/time.Millisecond)) {
 		return engine.ServerSide{}
@@ -254,11 +282,7 @@ const maxRetryAfter = 24 * time.Hour
 
 // retryAfter returns what the server asked for, in seconds or as a date, which
 // is taken against the reply's own (RFC 9110, section 10.2.3), or 0.
-func retryAfter(from *engine.Response) time.Duration {
-	v := from.Get("Retry-After")
-	if v == "" {
-		return 0
-	}
+func retryAfter(v string, from *engine.Response) time.Duration {
 	if s, err := strconv.ParseInt(v, 10, 64); err == nil {
 		return time.Duration(min(max(s, 0), int64(maxRetryAfter/time.Second))) * time.Second
 	}

@@ -67,7 +67,6 @@ type Client struct {
 	Fatal func(*auth.Error)
 
 	tabs  tabs
-	spare sync.Pool // of *Timing
 	plans knowledge
 
 	fatal sync.Once
@@ -83,7 +82,7 @@ var errTimeout = errors.New("no whole reply within the timeout")
 
 // Invoke makes the attempts of one invocation and fills in r.
 func (c *Client) Invoke(ctx context.Context, i *engine.Invocation, r *engine.Result) {
-	*r = engine.Result{Invocation: i, Due: i.Due, Held: i.Held, Attempts: r.Attempts[:0], Request: r.Request, Raw: r.Raw}
+	*r = engine.Result{Invocation: i, Due: i.Due, Held: i.Held, Attempts: r.Attempts[:0], Request: r.Request, Raw: r.Raw, Scratch: r.Scratch}
 	due, held := i.Due, i.Held
 	var b backoff
 	for c.attempt(ctx, r, due, held) {
@@ -134,11 +133,11 @@ func (c *Client) attempt(ctx context.Context, r *engine.Result, due, held time.D
 		return false
 	}
 
-	t, ok := c.spare.Get().(*Timing)
+	t, ok := r.Scratch.(*Timing)
 	if !ok {
 		t = new(Timing)
+		r.Scratch = t
 	}
-	defer c.spare.Put(t)
 	*t = Timing{Base: c.Base, Now: now, Until: now + i.Step.Target.Timeout, Start: -1, Phases: engine.NoPhases()}
 	asked, err := never, error(nil)
 	if k.browser != nil {
