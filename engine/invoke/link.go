@@ -57,6 +57,10 @@ func (l *link) alive(now time.Duration) bool {
 	if quiet < lookAfter && !l.host.wary.Load() {
 		return true
 	}
+	if l.armed <= now {
+		l.armed = 0
+		_ = l.sock.SetDeadline(time.Time{}) // one that is over keeps us from looking
+	}
 	return quiet < idleTime && still(l.sock.Conn)
 }
 
