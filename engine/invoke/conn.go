@@ -3,6 +3,7 @@ package invoke
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -12,8 +13,16 @@ import (
 // certain whether any of a request went out.
 type conn struct {
 	net.Conn
+	from    io.Reader    // what is read; nil: the connection
 	written atomic.Int64 // bytes, TLS alerts not counted
 	gone    func()
+}
+
+func (c *conn) Read(b []byte) (int, error) {
+	if c.from != nil {
+		return c.from.Read(b)
+	}
+	return c.Conn.Read(b)
 }
 
 func (c *conn) Write(b []byte) (int, error) {

@@ -194,7 +194,7 @@ func (h *host) connect(ctx context.Context, t *Timing) (*link, error) {
 		if err := l.encrypt(ctx, t); err != nil {
 			return nil, err
 		}
-	} else if sock.poll != nil {
+	} else {
 		l.reply.first = l.page
 	}
 	h.mu.Lock()
@@ -208,7 +208,8 @@ func (l *link) encrypt(ctx context.Context, t *Timing) error {
 	began := time.Since(t.Base)
 	config := l.host.fast.tls.Clone()
 	config.ServerName = l.host.name
-	l.counted = &conn{Conn: l.sock, gone: func() {}}
+	l.records = &recordReader{sock: l.sock}
+	l.counted = &conn{Conn: l.sock, from: l.records, gone: func() {}}
 	secure := tls.Client(l.counted, config)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = l.sock.Close()

@@ -16,9 +16,10 @@ import (
 
 // A link is one connection. Who has it has it alone.
 type link struct {
-	net.Conn         // what requests are written to: the socket, or TLS over it
-	sock     *socket // under all
-	counted  *conn   // under TLS, which does not say what went out; nil without
+	net.Conn               // what requests are written to: the socket, or TLS over it
+	sock     *socket       // under all
+	records  *recordReader // what TLS reads; nil without
+	counted  *conn         // what it writes to, for it does not say what went out; nil without
 	host     *host
 	reply    replyReader
 	out      []byte
@@ -142,7 +143,7 @@ func (l *link) exchange(ctx context.Context, q *engine.Request, p *engine.Respon
 	if err != nil && ctx.Err() != nil {
 		err = cause(ctx, err)
 	}
-	return again && whole, err
+	return again && whole && l.quiet(), err
 }
 
 // receive reads the reply to a request that was sent.

@@ -71,6 +71,15 @@ func (s *socket) Read(b []byte) (int, error) {
 // ReadPage reads into a page that it takes when there is something to read, so
 // that a connection which waits has none. The page is nil if nothing came.
 func (s *socket) ReadPage() ([]byte, int, error) {
+	if s.poll == nil {
+		page := s.pages.get()
+		n, err := s.Conn.Read(page)
+		if n == 0 {
+			s.pages.put(page)
+			return nil, 0, err
+		}
+		return page, n, nil // an error comes again
+	}
 	n, err := s.read()
 	page := s.into
 	s.into = nil
