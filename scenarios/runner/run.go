@@ -151,6 +151,7 @@ func (p *Process) open(ctx context.Context, c *scenarios.Compiled, o RunOptions)
 		s.plan, trust = s.c.Plan, s.gateway.cert
 		p.detail("the emulator listens on %s", s.gateway.url)
 	}
+	self.MakeRoomForFiles(s.parallel())
 	if s.wires, err = p.connect(c, o.Source, s.parallel(), trust); err != nil {
 		return s, err
 	}
