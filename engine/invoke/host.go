@@ -23,7 +23,10 @@ type host struct {
 	mu      sync.Mutex
 	idle    []*link // the latest used last
 	open    int
-	waiting []chan *link // who waits for one, where their number is limited
+	young   int          // being opened, as far as that was begun in the last youngTime
+	aging   *time.Timer  // ends their youth, while somebody waits for that
+	watched bool         // it runs
+	waiting []chan *link // who waits for one
 	all     map[*link]struct{}
 
 	// wary says that a connection broke on which nothing had come for a while:
@@ -56,8 +59,8 @@ func (h *host) forget() bool {
 }
 
 // get returns a connection that is alone the caller's: one that is idle, or a
-// new one, or, where there may be no more, the next that becomes free.
-// now counts from the transport's epoch.
+// new one, or, where there may be no more, the next that becomes free. now
+// counts from the transport's epoch.
 func (h *host) get(ctx context.Context, now time.Duration, t *Timing) (*link, error) {
 	for {
 		h.mu.Lock()
@@ -72,32 +75,106 @@ func (h *host) get(ctx context.Context, now time.Duration, t *Timing) (*link, er
 			h.drop(l)
 			continue
 		}
-		if most := h.fast.o.Connections; most > 0 && h.open >= most {
-			free := make(chan *link, 1)
-			h.waiting = append(h.waiting, free)
+		if !h.reserve() {
+			free := h.queue()
 			h.mu.Unlock()
 			l, err := h.wait(ctx, t, free)
+			if err != nil {
+				return nil, err
+			}
 			if l != nil {
 				t.Start = time.Since(t.Base)
+				return l, nil
 			}
-			if err != nil || l != nil {
-				return l, err
-			}
-			continue // there is room for another
+		} else {
+			h.mu.Unlock()
 		}
-		h.open++
-		h.mu.Unlock()
 		l, err := h.connect(ctx, t)
-		if err != nil {
-			h.closedOne()
-		}
+		h.dialled(err != nil)
 		return l, err
 	}
 }
 
+// youngDials is how many connections are opened at once, as far as that was
+// begun in the last youngTime: 8,000 in a second, and 2,000 over TLS. Opening
+// one takes more of the processor than ten requests do. Whoever needed one while
+// the generator was late would make it later, and the next ones need more: at
+// 20,000/s that never ended.
+const (
+	youngDials    = 2
+	youngDialsTLS = 1
+	youngTime     = time.Millisecond
+)
+
+// reserve makes room for another connection, if there may be one. h.mu is held.
+func (h *host) reserve() bool {
+	most := youngDials
+	if h.secure {
+		most = youngDialsTLS
+	}
+	if h.full() || h.young >= most {
+		return false
+	}
+	h.open++
+	h.young++
+	return true
+}
+
+// queue joins those who wait. h.mu is held.
+func (h *host) queue() <-chan *link {
+	free := make(chan *link, 1)
+	h.waiting = append(h.waiting, free)
+	h.watch()
+	return free
+}
+
+// full reports whether there are as many connections as there may be.
+func (h *host) full() bool {
+	n := h.fast.o.Connections
+	return n > 0 && h.open >= n
+}
+
+// watch sees to it that who waits only because others are opening connections
+// does not wait until they are done. h.mu is held.
+func (h *host) watch() {
+	switch {
+	case h.watched || len(h.waiting) == 0 || h.full():
+		return
+	case h.aging == nil:
+		h.aging = time.AfterFunc(youngTime, h.age)
+	default:
+		h.aging.Reset(youngTime)
+	}
+	h.watched = true
+}
+
+// age lets the next ones open connections, while the last ones are still at it.
+func (h *host) age() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.young, h.watched = 0, false
+	h.admit()
+}
+
+// admit lets who waits open connections, as far as there is room. h.mu is held.
+func (h *host) admit() {
+	for len(h.waiting) > 0 && h.reserve() {
+		h.first() <- nil
+	}
+	h.watch()
+}
+
+// first returns the first who waits. h.mu is held.
+func (h *host) first() chan<- *link {
+	free := h.waiting[0]
+	h.waiting[0] = nil
+	h.waiting = h.waiting[1:]
+	return free
+}
+
 // wait waits for a connection that somebody gives up, or for leave to open
-// another (nil).
-func (h *host) wait(ctx context.Context, t *Timing, free chan *link) (*link, error) {
+// another (nil), for which there is room then.
+func (h *host) wait(ctx context.Context, t *Timing, free <-chan *link) (*link, error) {
 	timer := time.NewTimer(t.Until - time.Since(t.Base))
 	defer timer.Stop()
 	var err error
@@ -121,9 +198,21 @@ func (h *host) wait(ctx context.Context, t *Timing, free chan *link) (*link, err
 	if l := <-free; l != nil { // it came in the same moment: for the next
 		h.put(l, time.Since(h.fast.epoch))
 	} else {
-		h.closedOneOf(0)
+		h.dialled(true)
 	}
 	return nil, err
+}
+
+// dialled notes that a connection for which there was room has been opened, or
+// has not.
+func (h *host) dialled(failed bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.young = max(0, h.young-1)
+	if failed {
+		h.open--
+	}
+	h.admit()
 }
 
 // put takes a connection back that can carry another request.
@@ -131,8 +220,7 @@ func (h *host) put(l *link, at time.Duration) {
 	l.last = at
 	h.mu.Lock()
 	if len(h.waiting) > 0 {
-		free := h.waiting[0]
-		h.waiting = h.waiting[1:]
+		free := h.first()
 		h.mu.Unlock()
 		free <- l
 		return
@@ -147,28 +235,14 @@ func (h *host) put(l *link, at time.Duration) {
 	h.mu.Unlock()
 }
 
-// drop ends a connection.
+// drop ends a connection, and makes room for another.
 func (h *host) drop(l *link) {
 	l.end()
 	h.mu.Lock()
-	delete(h.all, l)
-	h.mu.Unlock()
-	h.closedOne()
-}
-
-func (h *host) closedOne() { h.closedOneOf(1) }
-
-// closedOneOf counts connections that are no more, and lets who waits open
-// another.
-func (h *host) closedOneOf(n int) {
-	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.open -= n
-	if len(h.waiting) > 0 {
-		free := h.waiting[0]
-		h.waiting = h.waiting[1:]
-		free <- nil
-	}
+	delete(h.all, l)
+	h.open--
+	h.admit()
 }
 
 // connect opens a connection, and tells t what that took.
