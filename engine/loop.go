@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -105,6 +106,9 @@ func (r *Run) Fire(ctx context.Context) error {
 		r.Timer.Wake()
 	})
 
+	if r.load.Arrivals != nil {
+		r.staff(work)
+	}
 	r.sleepUntil(sending, 0) // Base may lie a moment ahead
 	if r.load.Arrivals != nil {
 		r.pacer(sending, work)
@@ -195,6 +199,12 @@ func (r *Run) take(warm bool) (n int64, row any, err error) {
 	return n, row, nil
 }
 
+// breath is how many iterations a late pacer fires before it lets everybody
+// else go on. The runtime asks for replies when nobody has anything to do; a
+// pacer that always has something would find no caller free, hire one for each
+// iteration, have each open a connection, and be later for it.
+const breath = 8
+
 // pacer fires an open run's iterations when they are due. It ends with the
 // arrivals, the rows, the iterations, or with sending.
 func (r *Run) pacer(sending, work context.Context) {
@@ -206,6 +216,7 @@ func (r *Run) pacer(sending, work context.Context) {
 		}
 	}()
 	var unblocked time.Duration // when the last wait for a free caller was over
+	rush := 0                   // how many were late when their turn came, one after the other
 	for k := int64(0); ; k++ {
 		due, ok := arrivals.Due(k)
 		if !ok {
@@ -224,6 +235,11 @@ func (r *Run) pacer(sending, work context.Context) {
 			raise(&r.sendEnd, int64(due))
 			raise(&r.askEnd, int64(due))
 			return
+		}
+		if rush++; due > r.now() {
+			rush = 0
+		} else if rush%breath == 0 && sending.Err() == nil {
+			r.Timer.Sleep(20 * time.Microsecond)
 		}
 		stopped := !r.sleepUntil(sending, due)
 		if stopped && due >= unblocked {
@@ -334,11 +350,47 @@ func (r *Run) hand(work context.Context, t ticket) {
 	}
 	c := r.hire()
 	r.callers.Go(func() {
-		for ok := true; ok; t, ok = <-r.tickets {
-			c.iterate(work, t)
-			r.release()
-		}
+		c.iterate(work, t)
+		r.release()
+		r.serve(work, c)
 	})
+}
+
+// serve makes iterations as long as there are any.
+func (r *Run) serve(work context.Context, c *caller) {
+	for t := range r.tickets {
+		c.iterate(work, t)
+		r.release()
+	}
+}
+
+// firstCallers is for how long a rate's callers are hired before the load
+// begins: enough for what answers within that time.
+const firstCallers = 5 * time.Millisecond
+
+// staff hires the first callers of an open run ahead of their first iteration.
+// The first milliseconds have enough to do with opening connections.
+func (r *Run) staff(work context.Context) {
+	rate, _ := r.load.Level.Level(0)
+	for range min(r.load.MaxInFlight, int(rate*firstCallers.Seconds())) {
+		c := r.hire()
+		r.callers.Go(func() {
+			grow()
+			r.serve(work, c)
+		})
+	}
+}
+
+// grow makes the stack of a goroutine as large as an iteration needs it, before
+// that has to wait for it.
+//
+//go:noinline
+func grow() {
+	var room [5 << 10]byte
+	for i := range room {
+		room[i] = byte(i)
+	}
+	runtime.KeepAlive(&room[0])
 }
 
 func (r *Run) hire() *caller {
