@@ -1,4 +1,4 @@
-//go:build linux
+//go:build linux && (amd64 || arm64)
 
 // Truthd is a server that costs less than whoever loads it, and writes down
 // what came: the other side of every measurement in examples/peers. It answers
@@ -72,7 +72,7 @@ func run(args []string) (err error) {
 		return os.NewSyscallError("prctl", errno)
 	}
 
-	listener, err := listen(addr)
+	listener, err := listen(addr, *keep > 0)
 	if err != nil {
 		return fmt.Errorf("-listen %s: %w", addr, err)
 	}

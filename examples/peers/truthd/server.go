@@ -1,4 +1,4 @@
-//go:build linux
+//go:build linux && (amd64 || arm64)
 
 package main
 
@@ -29,8 +29,11 @@ type server struct {
 	stop            int // the reading end of a pipe: a byte in it ends run
 	conns           []*conn
 	in              []byte // what is just being read
-	replies         []byte // atOnce times the same one
-	reply           int    // bytes of one
+	space           syscall.Iovec
+	message         syscall.Msghdr // of in
+	beside          [8]uint64      // what the kernel says beside it; words, so that it is aligned
+	replies         []byte         // atOnce times the same one
+	reply           int            // bytes of one
 	schedule        schedule
 	waits           waits
 	truth           *truth
@@ -47,7 +50,8 @@ type conn struct {
 	bye  bool   // close it when nothing is owed
 }
 
-func listen(addr netip.AddrPort) (fd int, err error) {
+// listen opens a listener; stamped has the kernel say when bytes arrived.
+func listen(addr netip.AddrPort, stamped bool) (fd int, err error) {
 	fd, err = syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, os.NewSyscallError("socket", err)
@@ -58,7 +62,11 @@ func listen(addr netip.AddrPort) (fd int, err error) {
 		}
 	}()
 	// Connections inherit all of these.
-	for _, o := range []struct{ level, name int }{{syscall.SOL_SOCKET, syscall.SO_REUSEADDR}, {syscall.IPPROTO_TCP, syscall.TCP_NODELAY}} {
+	options := []struct{ level, name int }{{syscall.SOL_SOCKET, syscall.SO_REUSEADDR}, {syscall.IPPROTO_TCP, syscall.TCP_NODELAY}}
+	if stamped {
+		options = append(options, struct{ level, name int }{syscall.SOL_SOCKET, syscall.SO_TIMESTAMPNS})
+	}
+	for _, o := range options {
 		if err = syscall.SetsockoptInt(fd, o.level, o.name, 1); err != nil {
 			return -1, os.NewSyscallError("setsockopt", err)
 		}
@@ -219,7 +227,7 @@ func (v *server) serve(c *conn, events uint32) {
 	ending := events&(syscall.EPOLLRDHUP|syscall.EPOLLHUP|syscall.EPOLLERR) != 0
 	for c.fd >= 0 && events&syscall.EPOLLIN != 0 {
 		kept := copy(v.in, c.rest)
-		n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(c.fd), uintptr(unsafe.Pointer(&v.in[kept])), uintptr(len(v.in)-kept), 0, 0, 0)
+		n, arrived, errno := v.read(c.fd, v.in[kept:])
 		switch {
 		case errno == syscall.EINTR:
 			continue
@@ -229,8 +237,8 @@ func (v *server) serve(c *conn, events uint32) {
 			v.close(c)
 			return
 		}
-		got := v.in[:kept+int(n)]
-		v.take(c, got)
+		got := v.in[:kept+n]
+		v.take(c, got, arrived)
 		if len(got) < len(v.in) && !ending {
 			return // there was no more: the next byte is a new edge
 		}
@@ -240,9 +248,42 @@ func (v *server) serve(c *conn, events uint32) {
 	}
 }
 
+// read reads what there is. Where times are kept, it also returns when the
+// last of it arrived at this machine, in ns on the wall clock: a request has
+// arrived then, though this thread may not have woken up yet.
+func (v *server) read(fd int, into []byte) (n int, arrived int64, errno syscall.Errno) {
+	if len(v.truth.arrived) == 0 {
+		r, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&into[0])), uintptr(len(into)), 0, 0, 0)
+		return int(r), 0, errno
+	}
+	v.space = syscall.Iovec{Base: &into[0]}
+	v.space.SetLen(len(into))
+	beside := unsafe.Slice((*byte)(unsafe.Pointer(&v.beside)), unsafe.Sizeof(v.beside))
+	v.message = syscall.Msghdr{Iov: &v.space, Iovlen: 1, Control: &beside[0]}
+	v.message.SetControllen(len(beside))
+	r, _, errno := syscall.RawSyscall(syscall.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&v.message)), 0)
+	if errno == 0 {
+		arrived = stamp(beside[:v.message.Controllen])
+	}
+	return int(r), arrived, errno
+}
+
+// stamp returns the time in what came beside a message, in ns on the wall
+// clock; 0 is none.
+func stamp(beside []byte) int64 {
+	const header = syscall.SizeofCmsghdr
+	if len(beside) < header+int(unsafe.Sizeof(syscall.Timespec{})) {
+		return 0
+	}
+	if h := (*syscall.Cmsghdr)(unsafe.Pointer(&beside[0])); h.Level != syscall.SOL_SOCKET || h.Type != syscall.SO_TIMESTAMPNS {
+		return 0
+	}
+	return (*syscall.Timespec)(unsafe.Pointer(&beside[header])).Nano()
+}
+
 // take answers the requests in b, or lets them wait, and keeps the beginning
-// of the one that is not whole.
-func (v *server) take(c *conn, b []byte) {
+// of the one that is not whole. The last of b arrived at arrived; 0 is just now.
+func (v *server) take(c *conn, b []byte, arrived int64) {
 	ready := 0 // replies
 	for len(b) > 0 && c.fd >= 0 && !c.bye {
 		r, err := parse(b)
@@ -266,21 +307,26 @@ func (v *server) take(c *conn, b []byte) {
 			ready = 0
 			v.obey(c, r.path)
 			c.bye = r.close
-		case v.enter(c, r.close):
+		case v.enter(c, r.close, arrived):
 			ready++
 			c.bye = r.close
+			if number := v.truth.requests - 1; number < v.truth.kept() {
+				v.send(c, ready)
+				ready = 0
+				v.truth.answered[number] = wallClock()
+			}
 		}
 		b = b[r.size:]
 	}
 	c.rest = c.rest[:0]
-	if ready > 0 || c.bye {
+	if c.fd >= 0 && (ready > 0 || c.bye) {
 		v.send(c, ready)
 	}
 }
 
 // enter writes down a request, and reports whether it is answered at once;
 // else it is among those that wait.
-func (v *server) enter(c *conn, close bool) bool {
+func (v *server) enter(c *conn, close bool, arrived int64) bool {
 	t := v.truth
 	number := t.requests
 	t.requests++
@@ -289,22 +335,22 @@ func (v *server) enter(c *conn, close bool) bool {
 		return true // the most usual way knows no time
 	}
 	now := wallClock()
+	if arrived == 0 {
+		arrived = now
+	}
 	if number == 0 {
-		t.first = now
+		t.first = arrived
 	}
 	if keep {
-		t.arrived[number] = now
+		t.arrived[number] = arrived
 	}
-	until := now
+	until := arrived
 	if !v.schedule.atOnce() {
-		until = v.schedule.answer(t.first, now)
+		until = v.schedule.answer(t.first, arrived)
 	}
 	if until > now {
 		v.waits.push(wait{until, number, c, close})
 		return false
-	}
-	if keep {
-		t.answered[number] = now
 	}
 	return true
 }
@@ -320,11 +366,11 @@ func (v *server) answerDue() {
 		if w.of.fd < 0 {
 			continue // nobody is there any more
 		}
-		if w.number < v.truth.kept() {
-			v.truth.answered[w.number] = now
-		}
 		w.of.bye = w.close
 		v.send(w.of, 1)
+		if w.number < v.truth.kept() { // now it is where its reader can have it
+			v.truth.answered[w.number] = wallClock()
+		}
 	}
 }
 
