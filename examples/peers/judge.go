@@ -40,7 +40,7 @@ func (j *judge) atMost(f figure, bar float64) {
 // miss misses a bar for which there is no figure.
 func (j *judge) miss(what, why string) {
 	j.missed++
-	j.lines = append(j.lines, fmt.Sprintf("  %-6s  %-42s %s", "MISSED", what, why))
+	j.lines = append(j.lines, fmt.Sprintf("  %-6s  %-46s %s", "MISSED", what, why))
 }
 
 func (j *judge) say(f figure, ok bool, sign string, bar, eased float64) {
@@ -57,7 +57,7 @@ func (j *judge) say(f figure, ok bool, sign string, bar, eased float64) {
 	if eased != bar {
 		wanted += fmt.Sprintf(", eased to %s", number(eased))
 	}
-	j.lines = append(j.lines, fmt.Sprintf("  %-6s  %-42s %-30s wanted %s", word, f.what, value, wanted))
+	j.lines = append(j.lines, fmt.Sprintf("  %-6s  %-46s %-26s wanted %s", word, f.what, value, wanted))
 }
 
 // honest fails the whole program where a count does not agree: no slack and no
