@@ -1,5 +1,6 @@
 # Volley. `make help` lists the targets. Go is all that build, test, race,
-# fuzz, bench, lint and check need; the test-* suites also need Node and npm.
+# fuzz, bench, lint and check need; other test-* suites also need Node and npm,
+# and *-peers need Linux and the peers, which they install where they can.
 
 SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -9,6 +10,7 @@ GO        ?= go
 FUZZTIME  ?= 1m
 BENCH     ?= .
 BENCHTIME ?= 1s
+PEERS     ?=
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
@@ -46,6 +48,10 @@ fuzz: ## fuzz every target for FUZZTIME (1m) each
 bench: ## run the benchmarks that match BENCH (all), each for BENCHTIME (1s)
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...
 
+.PHONY: bench-peers
+bench-peers: ## measure volley beside wrk, h2load, fortio, hey and k6, and hold it to its bars (a quarter of an hour, on two quiet cores of Linux)
+	$(GO) run ./examples/peers $(PEERS)
+
 .PHONY: cover
 cover: ## write cover.html: which statements the tests reach
 	$(GO) test -coverpkg=./... -coverprofile=cover.out ./...
@@ -82,6 +88,10 @@ test-real: build examples/real-function/node_modules/.package-lock.json ## load-
 test-truth: ## hold reports against what an emulator in another process wrote down (some minutes, on a quiet machine)
 	$(GO) test -tags truth -count=1 -timeout 30m ./examples/truth/
 
+.PHONY: test-peers
+test-peers: ## the same in three minutes, with bars that a busy machine can meet; counts must agree all the same
+	$(GO) run ./examples/peers -rounds 3 -seconds 1 -open 3 -stall 10 -requests 500000 -slack 3
+
 .PHONY: test-hlog
 test-hlog: build .ci/hlog/node_modules/.package-lock.json ## read a run's histogram log with another implementation of HdrHistogram
 	@run=$$(mktemp -d); trap 'rm -rf "$$run"' EXIT; \
@@ -111,4 +121,4 @@ test-sdk: build examples/sdk/node_modules/.package-lock.json ## have the vendor'
 
 .PHONY: clean
 clean: ## remove what these targets made
-	rm -rf volley cover.out cover.html examples/*/node_modules examples/*/logs .ci/*/node_modules engine/auth/testdata/node_modules
+	rm -rf volley cover.out cover.html examples/peers/bin examples/*/node_modules examples/*/logs .ci/*/node_modules engine/auth/testdata/node_modules
