@@ -145,7 +145,7 @@ func (f *Fast) Exchange(ctx context.Context, _ int, q *engine.Request, p *engine
 		now = time.Since(t.Base)
 		*t = Timing{Base: t.Base, Until: until, Start: t.Start, Phases: engine.NoPhases()}
 	}
-	if p.Get("Content-Encoding") == "gzip" && asksGzip(q) {
+	if packed(q, p) {
 		var err error
 		p.Body, err = unzip(p.Body, f.maxReply)
 		return err

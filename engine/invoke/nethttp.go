@@ -188,7 +188,7 @@ func (h *HTTP) Exchange(ctx context.Context, _ int, q *engine.Request, p *engine
 	if quiet := tr.finish(t, time.Since(t.Base), int64(len(q.Body))); quiet && err == nil {
 		h.traces.Put(tr)
 	}
-	if err == nil && p.Get("Content-Encoding") == "gzip" && asksGzip(q) {
+	if err == nil && packed(q, p) {
 		p.Body, err = unzip(p.Body, h.maxReply) // our work, and so after the end
 	}
 	return err
@@ -336,6 +336,12 @@ func readAll(from io.Reader, length, most int64, none bool) ([]byte, error) {
 		return body, err
 	}
 	return io.ReadAll(io.LimitReader(from, most+1))
+}
+
+// packed reports whether there is a body to unpack. HEAD, 204 and 304 tell of
+// one that does not come, and empty ones are not worth the packing.
+func packed(q *engine.Request, p *engine.Response) bool {
+	return len(p.Body) > 0 && strings.EqualFold(p.Get("Content-Encoding"), "gzip") && asksGzip(q)
 }
 
 // asksGzip reports whether the scenario asks for gzip. Otherwise a reply is
