@@ -151,7 +151,7 @@ func byText(err error) string {
 	case has("stream error:", "use of closed network connection"):
 		return detailReset
 	case has("malformed", "net/http: HTTP/1.x transport connection broken", "bad Content-Length", "invalid byte", "unsupported", "too many transfer encodings",
-		"connection error:", "http2:", "http: unexpected", "1xx informational", "suspiciously long trailer"):
+		"connection error:", "http2:", "http: unexpected", "1xx informational", "suspiciously long trailer", "bad trailer", "chunk", "header line too long"):
 		return detailProtocol
 	case has("too many open files"):
 		return detailLocal

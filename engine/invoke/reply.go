@@ -16,6 +16,8 @@ const (
 	maxInterim   = 16      // 1xx replies before the final one
 	maxChunkLine = 4 << 10 // bytes of a chunk's size with its extensions
 	maxKnownHead = 2 << 10 // bytes of a head that is kept to know it again
+	maxTrailers  = 4 << 10 // bytes of all trailers, as net/http has it
+	maxExcess    = 16 << 10
 	readSize     = 8 << 10 // bytes asked for at once
 )
 
@@ -82,8 +84,9 @@ func (r *replyReader) next(verb string, most int64, p *engine.Response) (again b
 	if r.at < r.end {
 		r.begin()
 	}
+	left := maxReplyHeader // of all heads together, as net/http has it
 	for interim := 0; ; interim++ {
-		f, err := r.heading(p)
+		f, err := r.heading(&left, p)
 		if err != nil {
 			return false, err
 		}
@@ -109,22 +112,25 @@ func (r *replyReader) begin() {
 
 // heading reads a head into p. One that is the same, byte for byte, as the last
 // on this connection says the same: most servers write the same head each time,
-// as long as the second in its date lasts.
-func (r *replyReader) heading(p *engine.Response) (framing, error) {
+// as long as the second in its date lasts. At most *left bytes are read, and
+// counted off.
+func (r *replyReader) heading(left *int, p *engine.Response) (framing, error) {
 	if r.at == r.end {
 		if err := r.fill(); err != nil {
 			return framing{}, err
 		}
 	}
-	if n := len(r.last); n > 0 && r.end-r.at >= n && string(r.buf[r.at:r.at+n]) == r.last {
+	if n := len(r.last); n > 0 && n <= *left && r.end-r.at >= n && string(r.buf[r.at:r.at+n]) == r.last {
 		r.at += n
+		*left -= n
 		p.Status, p.Proto, p.Header = r.status, r.proto, append(p.Header[:0], r.fields...)
 		return r.frame, nil
 	}
-	head, err := r.head()
+	head, err := r.head(*left)
 	if err != nil {
 		return framing{}, err
 	}
+	*left -= len(head)
 	r.last = ""
 	f, err := parseHead(head, r.lines, p)
 	if err == nil && len(head) <= maxKnownHead {
@@ -134,14 +140,14 @@ func (r *replyReader) heading(p *engine.Response) (framing, error) {
 	return f, err
 }
 
-// head reads as far as the empty line, and returns all of it. The lines' ends
-// are in r.lines.
-func (r *replyReader) head() (string, error) {
+// head reads as far as the empty line, and returns all of it, at most so many
+// bytes. The lines' ends are in r.lines.
+func (r *replyReader) head(most int) (string, error) {
 	r.lines = r.lines[:0]
 	for scan := r.at; ; {
 		nl := bytes.IndexByte(r.buf[scan:r.end], '\n')
 		if nl < 0 {
-			if r.end-r.at > maxReplyHeader {
+			if r.end-r.at >= most {
 				return "", headTooLarge()
 			}
 			whole := r.end - r.at
@@ -155,7 +161,7 @@ func (r *replyReader) head() (string, error) {
 			continue
 		}
 		stop := scan + nl
-		if stop-r.at > maxReplyHeader {
+		if stop-r.at >= most {
 			return "", headTooLarge()
 		}
 		start := r.at
@@ -259,6 +265,8 @@ func parseHead(head string, ends []int, p *engine.Response) (framing, error) {
 	old := status[7] == '0'
 	keep := false
 	encodings := 0
+	lengthIs := ""
+	badTrailer := false
 	for i := 1; i < len(ends); i++ {
 		name, value, err := field(headLine(head, ends[i-1]+1, ends[i]))
 		if err != nil {
@@ -272,9 +280,17 @@ func parseHead(head string, ends []int, p *engine.Response) (framing, error) {
 			}
 		case len("Content-Length"):
 			if strings.EqualFold(name, "Content-Length") {
-				if f.length, err = length(value, f.length); err != nil {
+				if f.length >= 0 && value != lengthIs {
+					return f, malformed("Content-Length is both %s and %s", shown(lengthIs), shown(value))
+				}
+				lengthIs = value
+				if f.length, err = length(value); err != nil {
 					return f, err
 				}
+			}
+		case len("Trailer"):
+			if strings.EqualFold(name, "Trailer") {
+				badTrailer = badTrailer || hasToken(value, "Transfer-Encoding") || hasToken(value, "Content-Length") || hasToken(value, "Trailer")
 			}
 		case len("Transfer-Encoding"):
 			if strings.EqualFold(name, "Transfer-Encoding") {
@@ -289,6 +305,9 @@ func parseHead(head string, ends []int, p *engine.Response) (framing, error) {
 	if f.chunked && f.length >= 0 {
 		// RFC 9112, section 6.3: this ought to be handled as an error.
 		return f, malformed("the reply has both Transfer-Encoding and Content-Length, so that its end can be read in two ways")
+	}
+	if f.chunked && badTrailer {
+		return f, malformed("the framing of the reply is to come in its trailers (RFC 9110, section 6.5.1)")
 	}
 	f.close = f.close || old && !keep
 	return f, nil
@@ -351,8 +370,8 @@ func hasToken(list, word string) bool {
 	return false
 }
 
-// length reads a Content-Length; a second one must say the same.
-func length(value string, before int64) (int64, error) {
+// length reads a Content-Length.
+func length(value string) (int64, error) {
 	if value == "" || len(value) > 18 {
 		return 0, malformed("Content-Length %s is not a length", shown(value))
 	}
@@ -362,9 +381,6 @@ func length(value string, before int64) (int64, error) {
 			return 0, malformed("Content-Length %s is not a length", shown(value))
 		}
 		n = n*10 + int64(c-'0')
-	}
-	if before >= 0 && before != n {
-		return 0, malformed("Content-Length is both %d and %d", before, n)
 	}
 	return n, nil
 }
@@ -424,15 +440,20 @@ func (r *replyReader) more(n int) error {
 // chunks reads a body in chunks, and the trailers after it, which nobody wants.
 func (r *replyReader) chunks(most int64) ([]byte, error) {
 	r.body = r.body[:0]
-	for {
+	for excess := 0; ; {
 		text, err := r.chunkLine(maxChunkLine)
 		if err != nil {
 			return nil, err
 		}
 		n, err := chunkSize(text)
+		// Sixteen bytes beside the data are anybody's for each chunk, and twice as
+		// many as it has data: net/http's measure of extensions without end.
+		excess = max(0, excess+len(text)+len("\r\n")-16-2*int(min(n, maxExcess)))
 		switch {
 		case err != nil:
 			return nil, err
+		case excess > maxExcess:
+			return nil, malformed("the chunks of the reply have more beside their data than data")
 		case n == 0:
 			return r.body, r.trailers()
 		case int64(len(r.body))+n > most:
@@ -467,8 +488,8 @@ func (r *replyReader) chunkLine(most int) ([]byte, error) {
 			if len(text)+1 > most {
 				return nil, malformed("a line between the chunks of the reply is too long, or a chunk longer than it says")
 			}
-			if len(text) == 0 || text[len(text)-1] != '\r' {
-				// Some read a bare line feed as an end, and some do not.
+			if bytes.IndexByte(text, '\r') != len(text)-1 || len(text) == 0 {
+				// Some read a bare line feed or carriage return as an end, and some do not.
 				return nil, malformed("a line between the chunks of the reply does not end with CR LF")
 			}
 			return text[:len(text)-1], nil
@@ -487,8 +508,7 @@ func (r *replyReader) chunkLine(most int) ([]byte, error) {
 // chunkSize reads chunk-size [chunk-ext] (RFC 9112, section 7.1). Extensions
 // mean nothing to us.
 func chunkSize(text []byte) (int64, error) {
-	digits, _, _ := bytes.Cut(text, []byte(";"))
-	digits = bytes.TrimRight(digits, " \t")
+	digits, _, _ := bytes.Cut(bytes.TrimRight(text, " \t"), []byte(";"))
 	if len(digits) == 0 || len(digits) > 15 {
 		return 0, malformed("%s is not the size of a chunk", shown(string(text)))
 	}
@@ -509,7 +529,7 @@ func chunkSize(text []byte) (int64, error) {
 
 // trailers reads as far as the empty line.
 func (r *replyReader) trailers() error {
-	for left := maxReplyHeader; ; {
+	for left := maxTrailers; ; {
 		text, err := r.chunkLine(left)
 		if err != nil {
 			return err
