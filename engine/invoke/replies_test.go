@@ -238,6 +238,8 @@ func oddTrailers() []replyCase {
 		{name: "a trailer without a name", wire: with(": 1\r\n"), fails: detailProtocol},
 		{name: "a trailer with a control character", wire: with("X-A: \x00\r\n"), fails: detailProtocol},
 		{name: "a trailer that ends in a bare line feed", wire: with("X-A: 1\n"), fails: detailProtocol},
+		{name: "a bare line feed before the end of the trailers", wire: replyChunked + "2\r\nhi\r\n0\r\n\n\r\n\r\n", fails: detailProtocol, strict: "some read on after it, and some do not"},
+		{name: "a trailer between bare line feeds", wire: replyChunked + "2\r\nhi\r\n0\r\nX-A: 1\nX-B: 1\r\n\r\n", fails: detailProtocol, strict: "some read a bare line feed as an end, and some do not"},
 		{name: "a status line as a trailer", wire: with(replyOK), fails: detailProtocol},
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -300,46 +299,6 @@ func TestFirstByte(t *testing.T) {
 	if _, err := r.next("GET", 10, &p); err != nil || n != 1 {
 		t.Errorf("began %d times, %v", n, err)
 	}
-}
-
-// FuzzReply holds the reader against net/http's: what both read is the same,
-// and what net/http refuses is refused.
-func FuzzReply(f *testing.F) {
-	for _, c := range replyCases() {
-		if len(c.wire) < 4000 {
-			f.Add(c.verb == "HEAD", []byte(c.wire))
-		}
-	}
-	f.Fuzz(func(t *testing.T, head bool, wire []byte) {
-		c := replyCase{}
-		if head {
-			c.verb = "HEAD"
-		}
-		p, again, err := c.read(bytes.NewReader(wire), 1<<20)
-		one, againOne, errOne := c.read(iotest.OneByteReader(bytes.NewReader(wire)), 1<<20)
-		if (err == nil) != (errOne == nil) || err == nil && (p.Status != one.Status || !bytes.Equal(p.Body, one.Body) || again && !againOne) {
-			t.Fatalf("at once %d %q %v, byte by byte %d %q %v", p.Status, p.Body, err, one.Status, one.Body, errOne)
-		}
-		status, body, header, theirs := byNetHTTP(c.verb, string(wire))
-		if err != nil {
-			if detail, _ := classify(err); !slices.Contains([]string{detailProtocol, detailEOF, detailTooLarge}, detail) {
-				t.Fatalf("%v is %s", err, detail)
-			}
-			return // stricter than they are; the table argues for it
-		}
-		if theirs != nil {
-			t.Fatalf("status %d, body %q, which net/http refuses: %v", p.Status, p.Body, theirs)
-		}
-		if p.Status != status || string(p.Body) != body {
-			t.Fatalf("status %d, body %q; net/http has %d, %q", p.Status, p.Body, status, body)
-		}
-		for _, h := range p.Header {
-			name := http.CanonicalHeaderKey(h.Name)
-			if name != "Content-Length" && name != "Transfer-Encoding" && name != "Connection" && name != "Trailer" && !slices.Contains(header[name], h.Value) {
-				t.Fatalf("header %s: %q, which net/http has as %q", h.Name, h.Value, header[name])
-			}
-		}
-	})
 }
 
 func BenchmarkReply(b *testing.B) {
