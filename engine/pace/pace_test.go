@@ -300,9 +300,59 @@ func TestTimer(t *testing.T) {
 func BenchmarkEvenDue(b *testing.B) {
 	a := pace.Even(pace.Profile{{From: 0, To: 1e9, For: time.Hour}})
 	n := int64(0)
+	b.ReportAllocs()
 	for b.Loop() {
 		a.Due(n)
 		n++
+	}
+}
+
+func BenchmarkPoissonDue(b *testing.B) {
+	a := pace.Poisson(pace.Profile{{From: 0, To: 1e9, For: time.Hour}}, 1)
+	n := int64(0)
+	b.ReportAllocs()
+	for b.Loop() {
+		a.Due(n)
+		n++
+	}
+}
+
+// BenchmarkPacer keeps to a plan of 2,000/s: it asks when the next is due and
+// sleeps until then. It reports how late it wakes up, and takes 500 us a turn as
+// the plan has it.
+func BenchmarkPacer(b *testing.B) {
+	timer, err := pace.NewTimer()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer timer.Close()
+	a := pace.Even(pace.Constant(2000, time.Hour))
+	late := make([]time.Duration, 0, 1<<20)
+	n := int64(0)
+	start := time.Now()
+	b.ReportAllocs()
+	for b.Loop() {
+		due, _ := a.Due(n)
+		n++
+		if wait := due - time.Since(start); wait > 0 {
+			timer.Sleep(wait)
+		}
+		if len(late) < cap(late) {
+			late = append(late, time.Since(start)-due)
+		}
+	}
+	reportLateness(b, late)
+}
+
+// reportLateness reports the middle and the end of how late it was.
+func reportLateness(b *testing.B, late []time.Duration) {
+	b.Helper()
+	slices.Sort(late)
+	for _, q := range []struct {
+		name string
+		at   int
+	}{{"p50-us", len(late) / 2}, {"p99-us", len(late) * 99 / 100}} {
+		b.ReportMetric(float64(late[q.at].Nanoseconds())/1000, q.name)
 	}
 }
 
@@ -314,12 +364,11 @@ func BenchmarkTimerLateness(b *testing.B) {
 	}
 	defer timer.Close()
 	var late []time.Duration
+	b.ReportAllocs()
 	for b.Loop() {
 		due := time.Now().Add(time.Millisecond)
 		timer.Sleep(time.Until(due))
 		late = append(late, time.Since(due))
 	}
-	slices.Sort(late)
-	b.ReportMetric(float64(late[len(late)/2].Microseconds()), "p50-us")
-	b.ReportMetric(float64(late[len(late)*99/100].Microseconds()), "p99-us")
+	reportLateness(b, late)
 }

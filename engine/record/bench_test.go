@@ -8,14 +8,22 @@ import (
 	"volley/engine"
 )
 
+// BenchmarkInvocation is one result as it is written down: in memory alone, in
+// the run folder, with what the function's side told, and with everything on,
+// of an invocation that was tried twice.
 func BenchmarkInvocation(b *testing.B) {
-	for _, name := range []string{"memory", "folder", "told"} {
-		disk, told := name == "folder", name == "told"
+	for _, name := range []string{"memory", "folder", "told", "everything"} {
+		all := name == "everything"
+		disk, told := name == "folder" || all, name == "told" || all
 		b.Run(name, func(b *testing.B) {
 			start := time.Now()
 			o := Options{Plan: examplePlan(), Start: start, Tally: exampleTally(start)}
 			if disk {
 				o.Dir = b.TempDir()
+			}
+			if all {
+				o.OnSecond = func(*Second) {}
+				o.Mask = func(text string) string { return text }
 			}
 			r, err := Create(o)
 			if err != nil {
@@ -25,6 +33,11 @@ func BenchmarkInvocation(b *testing.B) {
 			b.RunParallel(func(p *testing.PB) {
 				s := r.Shard()
 				v := invocation(0, engine.OK, 0, 20*ms)
+				if all { // tried twice, with a wait between, each try in a series of its own
+					v = invocation(2, engine.OK, 0, 20*ms)
+					v.Attempts = append(v.Attempts, v.Attempts[0])
+					v.Attempts[0].Outcome, v.Attempts[0].Status, v.Held = engine.Throttled, 429, ms
+				}
 				if told {
 					v.Reply.Server = engine.ServerSide{Timed: true, Duration: 15 * ms, Billed: 15 * ms, MemoryBytes: 1 << 20, Cold: engine.No, Instance: "7d0a7b6e-8f1b-4a44"}
 				}

@@ -34,3 +34,21 @@ func BenchmarkTemplate(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkString(b *testing.B) {
+	for _, src := range []string{"/users", "/users/${{ row.userId }}/orders?page=${{ iteration }}"} {
+		b.Run(src, func(b *testing.B) {
+			s, err := CompileString(src, Request)
+			if err != nil {
+				b.Fatal(err)
+			}
+			env := world()
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := s.Render(env); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
