@@ -65,7 +65,7 @@ fmt: ## fail if a Go file is not formatted
 
 .PHONY: vet
 vet: ## run go vet
-	$(GO) vet -tags truth ./...
+	$(GO) vet -tags truth,servers ./...
 
 .PHONY: lint
 lint: ## run the linters (the first time builds them: a few minutes)
@@ -91,6 +91,14 @@ test-truth: ## hold reports against what an emulator in another process wrote do
 .PHONY: test-peers
 test-peers: ## the same in three minutes, with bars that a busy machine can meet; counts must agree all the same
 	$(GO) run ./examples/peers -rounds 3 -seconds 1 -open 3 -stall 10 -requests 500000 -slack 3
+
+.PHONY: test-servers
+test-servers: ## hold both transports against nginx and Node, plain, over TLS and HTTP/2 (as root it installs nginx)
+	@command -v nginx > /dev/null || { \
+		if [ "$$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then \
+			echo "test-servers: nginx is not installed; install it, with its http_v2 module" >&2; exit 1; fi; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nginx; }
+	$(GO) test -tags servers -count=1 -timeout 10m ./examples/servers/
 
 .PHONY: test-hlog
 test-hlog: build .ci/hlog/node_modules/.package-lock.json ## read a run's histogram log with another implementation of HdrHistogram
