@@ -13,6 +13,7 @@ import (
 // A host has the connections to one address.
 type host struct {
 	fast    *Fast
+	to      place
 	address string // to dial
 	secure  bool
 	name    string // for TLS
@@ -195,8 +196,10 @@ func (h *host) connect(ctx context.Context, until time.Time, t *Timing) (*link, 
 		}
 		t.Phases.TLS = now() - began
 		if secure.ConnectionState().NegotiatedProtocol == "h2" {
-			_ = secure.Close()
-			return nil, errH2
+			return nil, &h2found{secure, counted}
+		}
+		if h.fast.chosen != nil {
+			h.fast.chosen(h.to)
 		}
 		l.Conn = secure
 	}
