@@ -108,7 +108,7 @@ func (h *H2) exchange(ctx context.Context, worker int, host *h2host, x *h2conn, 
 		if err = x.carry(ctx, until, s, t); err == nil {
 			break
 		}
-		if s.left || !s.again || ctx.Err() != nil || n >= maxResends {
+		if !s.again || ctx.Err() != nil || n >= maxResends {
 			return err
 		}
 		if s.busy && sleep(ctx, min(time.Until(until), longestPause, time.Millisecond<<min(n, 10))) != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -65,7 +66,6 @@ type h2stream struct {
 	again bool // the server has certainly not processed it
 	busy  bool // it said so by refusing the stream
 	err   error
-	left  bool // it was given up, and the reader may still come across it
 }
 
 // An h2watch lets the end of a context end the streams that are for it.
@@ -124,7 +124,7 @@ type h2conn struct {
 	in h2reading // the reader's own
 }
 
-// openConn makes a connection of one that is dialled, and starts to read it.
+// openConn makes a connection of one that is dialled. h.mu is held.
 func openConn(h *h2host, c net.Conn, wire *h2wire) *h2conn {
 	x := &h2conn{
 		host: h, conn: c, wire: wire, base: time.Now(),
@@ -132,6 +132,9 @@ func openConn(h *h2host, c net.Conn, wire *h2wire) *h2conn {
 		limit: firstStreams, window: firstWindow, initial: firstWindow, lastID: maxStreamID,
 		once: h.h2.o.NoKeepAlive, doubt: never, alarm: forever,
 		awake: true, // so that the reader writes what comes first, with the preface
+	}
+	if h.limit >= 0 {
+		x.limit = h.limit // as it was on another connection
 	}
 	x.in = h2reading{buf: make([]byte, frameBuffer), dec: newDecoder(h.h2.static), wakes: 1}
 	x.out = appendHello(make([]byte, 0, readAhead))
@@ -167,7 +170,7 @@ func (x *h2conn) kept() bool { return x.err == nil && !x.away && x.next <= maxSt
 func (x *h2conn) start(ctx context.Context, s *h2stream) (flush bool, err error) {
 	s.conn, s.id, s.sent, s.first, s.end = x, x.next, never, never, never
 	s.window, s.rest, s.sending, s.written = x.initial, s.q.Body, true, false
-	s.taken, s.again, s.busy, s.err, s.left = 0, false, false, nil, false
+	s.taken, s.again, s.busy, s.err = 0, false, false, nil
 	s.body = s.body[:0]
 	s.head.begin(s.q.Verb)
 	if err := x.appendHead(s); err != nil {
@@ -263,7 +266,6 @@ func (x *h2conn) giveUp(why func(*h2stream) error) {
 			x.doubt = x.clock()
 			x.out = append(appendFrameHead(x.out, 8, framePing, 0, 0), x.ping[:]...)
 		}
-		s.left = true
 		x.end(s, codeCancel, err)
 	}
 	flush := x.err == nil && !x.flushing && !x.awake && len(x.out) > 0
@@ -288,6 +290,9 @@ func (x *h2conn) end(s *h2stream, code h2code, err error) {
 // drop takes a stream off the connection. x.mu is held.
 func (x *h2conn) drop(s *h2stream, err error) {
 	delete(x.streams, s.id)
+	if !s.written {
+		x.queued = slices.DeleteFunc(x.queued, func(y *h2stream) bool { return y == s }) // it may be on another connection soon
+	}
 	x.active--
 	if s.end == never {
 		s.end = x.clock()
@@ -322,9 +327,7 @@ func (x *h2conn) flush() {
 		now := x.clock()
 		for _, s := range x.queued {
 			x.flying = append(x.flying, s.id)
-			if s.written = true; !s.left { // its time is not ours any more
-				s.sent = now
-			}
+			s.sent, s.written = now, true
 		}
 		clear(x.queued)
 		x.queued = x.queued[:0]
