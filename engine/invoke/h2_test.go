@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -38,6 +39,7 @@ type h2peer struct {
 	*http2.Framer
 	c     net.Conn
 	pings atomic.Int64
+	heads atomic.Int64 // of requests, that next has returned
 }
 
 // h2Server answers each connection by a function of the test's, after the
@@ -62,6 +64,9 @@ func (p *h2peer) next() http2.Frame {
 			return nil
 		}
 		switch f := f.(type) {
+		case *http2.MetaHeadersFrame:
+			p.heads.Add(1)
+			return f
 		case *http2.SettingsFrame:
 			if !f.IsAck() {
 				_ = p.WriteSettingsAck()
@@ -138,17 +143,26 @@ func TestH2SentAgain(t *testing.T) {
 		}, false, 0, detailReset},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var seen atomic.Int64
+			var seen, first atomic.Int64
 			base := h2Server(t, func(n int, p *h2peer) {
 				_ = p.WriteSettings()
 				if n == 0 {
 					tt.first(p)
+					first.Store(p.heads.Load())
 					return
 				}
 				serveAll(p, &seen)
 			})
 			h := openH2(t, Options{})
 			p, tm, err := do(t, h, ask(t, "POST", base, "{}"))
+			defer func() {
+				h.Close() // and the server sees that nothing more comes
+				for end := time.Now().Add(time.Second); first.Load() == 0 && time.Now().Before(end); time.Sleep(ms) {
+				}
+				if n := first.Load(); n > 1 && !tt.ok {
+					t.Errorf("it was sent %d times on the first connection", n)
+				}
+			}()
 			if tt.ok && (err != nil || string(p.Body) != "ok") {
 				t.Errorf("%q, %v", p.Body, err)
 			}
@@ -669,11 +683,64 @@ func TestH2Compressed(t *testing.T) {
 		d.SetAllowedMaxDynamicTableSize(tableSize)
 		send(q)
 	}
+	e.resize(0)
+	e.resize(tableSize)
+	if b, err := e.appendRequest(nil, q, "volley/9"); err != nil || !bytes.HasPrefix(b, []byte("\x20\x3f\xe1\x1f")) {
+		t.Errorf("%x, %v; want the smallest size told, and then the last (RFC 7541, section 4.2)", b, err)
+	} else if _, err := d.Write(b); err != nil || d.Close() != nil {
+		t.Error(err)
+	}
 	if n := send(q); n > 8 {
 		t.Errorf("%d bytes at last", n)
 	}
 	if len(e.blocks) > maxBlocks || e.size > tableSize {
 		t.Errorf("%d blocks, a table of %d", len(e.blocks), e.size)
+	}
+}
+
+// TestH2Decode holds the decoder against another, over many blocks of fields
+// that come again, that differ a little, and that drive each other out.
+func TestH2Decode(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 9))
+	var wire bytes.Buffer
+	e := hpack.NewEncoder(&wire)
+	d := newDecoder(staticFields())
+	for n := range 20_000 {
+		wire.Reset()
+		if r.IntN(50) == 0 {
+			e.SetMaxDynamicTableSizeLimit(tableSize)
+			e.SetMaxDynamicTableSize(uint32(r.IntN(tableSize + 1)))
+		}
+		var want []hpack.HeaderField
+		for range r.IntN(8) {
+			f := hpack.HeaderField{
+				Name:      []string{"server", "date", "x-request-id", "set-cookie", "x-a", ":status", "etag"}[r.IntN(7)],
+				Value:     []string{"", "nginx", "0", strings.Repeat("v", r.IntN(400)), fmt.Sprint(r.IntN(300)), fmt.Sprintf("%c%c", r.IntN(95)+32, r.IntN(95)+32)}[r.IntN(6)],
+				Sensitive: r.IntN(9) == 0,
+			}
+			want = append(want, f)
+			if err := e.WriteField(f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		d.begin()
+		got := 0
+		for b := wire.Bytes(); len(b) > 0; {
+			f, rest, err := d.field(b)
+			if err != nil {
+				t.Fatalf("block %d: %v", n, err)
+			}
+			if b = rest; f == nil {
+				continue
+			}
+			if f.name != want[got].Name || f.value != want[got].Value || f.kind != kindOf(f.name) || f.bad == (validName(f.name) && validValue(f.value)) {
+				t.Fatalf("block %d: %+v, want %v", n, f, want[got])
+			}
+			got++
+		}
+		if got != len(want) {
+			t.Fatalf("block %d: %d fields, want %d", n, got, len(want))
+		}
 	}
 }
 
