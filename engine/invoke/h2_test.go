@@ -533,8 +533,9 @@ func TestH2LargeReplies(t *testing.T) {
 	}
 }
 
-// TestH2WindowsOfServers holds that a server may not send more than we take.
-func TestH2WindowsOfServers(t *testing.T) {
+// TestH2EndlessBody holds that a server which sends without end, whatever the
+// windows, is left.
+func TestH2EndlessBody(t *testing.T) {
 	base := h2Server(t, func(_ int, p *h2peer) {
 		_ = p.WriteSettings()
 		id := p.request()

