@@ -72,7 +72,8 @@
 // Each foreign package has one home, held by the same test: kong in main, mpb
 // in report/live, hdrhistogram-go in engine/record, the YAML decoder in
 // scenarios, expr in scenarios/payload, golang.org/x/time/rate in
-// engine/invoke and engine/emulator.
+// engine/invoke and engine/emulator, golang.org/x/net/http2/hpack (the code of
+// strings in HTTP/2) in engine/invoke.
 //
 // # What is measured, and from when
 //

@@ -77,6 +77,7 @@ func homes() map[string][]string {
 		"github.com/prometheus/client_golang":     {"report/prometheus"},
 		"go.opentelemetry.io/otel":                {"report/otlp"},
 		"golang.org/x/time/rate":                  {"engine/invoke", "engine/emulator"},
+		"golang.org/x/net/http2/hpack":            {"engine/invoke"},
 		"golang.org/x/term":                       {".", "report/live"},
 		"golang.org/x/sys/unix":                   {"engine/pace", "engine/self", "engine/emulator"},
 	}

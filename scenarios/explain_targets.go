@@ -27,9 +27,9 @@ func (c *Compiled) transport() string {
 	case "h1":
 		return "HTTP/1.1 by volley's own; net/http through a proxy"
 	case "h2":
-		return "HTTP/2 by net/http"
+		return "HTTP/2 by volley's own; net/http through a proxy"
 	}
-	return "HTTP/1.1 by volley's own; net/http where a server chooses HTTP/2, and through a proxy"
+	return "HTTP/1.1, or HTTP/2 where a server chooses it, by volley's own; net/http through a proxy"
 }
 
 // explainTargets says which functions are asked: how, where, by whom, and with

@@ -47,6 +47,7 @@ type Fast struct {
 	epoch    time.Time // from which links count
 	pages    pages
 	dial     func(ctx context.Context, network, address string) (net.Conn, error)
+	chosen   func(to place) // is told when a server was offered HTTP/2 and chose HTTP/1.1; nil: none is offered it
 
 	mu     sync.RWMutex
 	closed bool
@@ -63,9 +64,6 @@ func placeOf(q *engine.Request) place { return place{q.Scheme == "https", q.Host
 
 var _ Transport = (*Fast)(nil)
 
-// errH2 says that a server wants to speak HTTP/2.
-var errH2 = errors.New("the server speaks HTTP/2")
-
 // NewFast returns a transport. Close it after use.
 func NewFast(o Options) (*Fast, error) {
 	roots, err := trusted(o.CAFile)
@@ -75,9 +73,6 @@ func NewFast(o Options) (*Fast, error) {
 	f := &Fast{
 		o: o, maxReply: cmp.Or(o.MaxReply, defaultMaxReply), epoch: time.Now(), dial: o.Dial, hosts: map[place]*host{},
 		tls: &tls.Config{RootCAs: roots, InsecureSkipVerify: o.Insecure, ClientSessionCache: tls.NewLRUClientSessionCache(0), NextProtos: []string{"http/1.1"}},
-	}
-	if o.Protocol == "" || o.Protocol == "auto" {
-		f.tls.NextProtos = []string{"h2", "http/1.1"}
 	}
 	if f.dial == nil {
 		f.dial = (&net.Dialer{Timeout: 30 * time.Second}).DialContext
@@ -181,7 +176,7 @@ func (f *Fast) host(q *engine.Request) (*host, error) {
 			port = "443"
 		}
 	}
-	h = &host{fast: f, address: net.JoinHostPort(name, port), secure: q.Scheme == "https", name: name, all: map[*link]struct{}{}}
+	h = &host{fast: f, to: placeOf(q), address: net.JoinHostPort(name, port), secure: q.Scheme == "https", name: name, all: map[*link]struct{}{}}
 	f.hosts[placeOf(q)] = h
 	return h, nil
 }

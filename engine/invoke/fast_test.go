@@ -412,7 +412,7 @@ func TestWays(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	want := map[string]string{plainly.URL: "", h2.URL: "HTTP/2", proxied: "a proxy"}
+	want := map[string]string{plainly.URL: "", h2.URL: "", proxied: "a proxy"}
 	ways := a.Ways()
 	for _, w := range ways {
 		if because, ok := want[w.Host]; !ok || because != w.Because {

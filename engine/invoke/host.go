@@ -13,12 +13,13 @@ import (
 // A host has the connections to one address.
 type host struct {
 	fast    *Fast
+	to      place
 	address string // to dial
 	secure  bool
 	name    string // for TLS
 
 	pinned bool        // there are requests that know it: it is never forgotten; guarded by the transport
-	h2     atomic.Bool // it wants to speak HTTP/2
+	h1     atomic.Bool // it speaks HTTP/1.1, as far as is known
 
 	mu      sync.Mutex
 	idle    []*link // the latest used last
@@ -268,16 +269,21 @@ func (h *host) connect(ctx context.Context, t *Timing) (*link, error) {
 		if err := l.encrypt(ctx, t); err != nil {
 			return nil, err
 		}
+		if h.fast.chosen != nil {
+			h.fast.chosen(h.to)
+		}
 	} else {
 		l.reply.first = l.page
 	}
+	h.h1.Store(true)
 	h.mu.Lock()
 	h.all[l] = struct{}{}
 	h.mu.Unlock()
 	return l, nil
 }
 
-// encrypt shakes hands. The connection is closed on an error.
+// encrypt shakes hands. The connection is closed on an error, unless that is a
+// *h2found.
 func (l *link) encrypt(ctx context.Context, t *Timing) error {
 	began := time.Since(t.Base)
 	config := l.host.fast.tls.Clone()
@@ -291,8 +297,8 @@ func (l *link) encrypt(ctx context.Context, t *Timing) error {
 	}
 	t.Phases.TLS = time.Since(t.Base) - began
 	if secure.ConnectionState().NegotiatedProtocol == "h2" {
-		_ = secure.Close()
-		return errH2
+		l.host.h1.Store(false)
+		return &h2found{secure: secure, under: l.counted, raw: l.sock.Conn, ahead: l.records.rest()}
 	}
 	l.Conn = secure
 	return nil

@@ -3,6 +3,7 @@ package invoke
 import (
 	"errors"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -43,6 +44,13 @@ func (r *recordReader) Read(b []byte) (int, error) {
 		r.release()
 	}
 	return n, nil
+}
+
+// rest returns what has come and is not handed on; nothing is left then.
+func (r *recordReader) rest() []byte {
+	rest := slices.Clone(r.page[r.at:r.end])
+	r.release()
+	return rest
 }
 
 // release gives the page back; all of it has been handed on.

@@ -44,7 +44,11 @@ type Document struct {
 type Transport struct {
 	Host    string `json:"host"`              // with its scheme
 	By      string `json:"by"`                // volley, or net/http
-	Because string `json:"because,omitempty"` // why it was net/http: HTTP/2, a proxy
+	Because string `json:"because,omitempty"` // why it was net/http: a proxy
+
+	Protocol     string `json:"protocol,omitempty"`      // HTTP/1.1 or HTTP/2; "" where it is not known
+	Connections  int    `json:"connections,omitempty"`   // of HTTP/2: the most at once
+	StreamsLimit *int   `json:"streams_limit,omitempty"` // of HTTP/2: how many requests at once the server lets onto one connection; nil: it did not say
 }
 
 // Validity says whether the measurement can be trusted.

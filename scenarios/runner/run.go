@@ -326,7 +326,10 @@ func (s *session) document(ctx context.Context, fired error) (*record.Document, 
 	}
 	d.Ended = s.mask(d.Ended)
 	for _, way := range s.wires.invocations.Ways() {
-		t := record.Transport{Host: way.Host, By: "volley", Because: way.Because}
+		t := record.Transport{Host: way.Host, By: "volley", Because: way.Because, Protocol: way.Protocol, Connections: way.Connections}
+		if way.Streams >= 0 {
+			t.StreamsLimit = &way.Streams
+		}
 		if way.Because != "" {
 			t.By = "net/http"
 		}
