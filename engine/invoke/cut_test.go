@@ -276,7 +276,7 @@ func (s *cutter) cut(t *testing.T, open func(t testing.TB, o Options) Transport,
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, k := range at {
-		// A request that has 20 ms may on a busy machine not go out at all.
+		// One that has 20 ms may not even go out.
 		if n := s.seen[fmt.Sprintf(path, k)]; n > 1 || n < 1 && timeout > time.Second {
 			t.Errorf("the server saw the request %d times that it cut after %d bytes", n, k)
 		}
@@ -306,7 +306,8 @@ func (s *cutter) cutAt(t *testing.T, c *Client, reply *cutReply, end cutEnd, k, 
 	default:
 		t.Errorf("after %d of %d bytes: %v %q %s, body %.20q of %d; is it whole: %v", k, size, r.Reply.Outcome, r.Reply.Detail, r.Reply.Message, r.Raw.Body, len(r.Raw.Body), whole)
 	}
-	if len(r.Attempts) != 1 || !r.Attempts[0].Reused {
+	// One that has 20 ms may on a busy machine not come to a connection.
+	if len(r.Attempts) != 1 || !r.Attempts[0].Reused && r.Reply.Outcome != engine.ClientTimeout {
 		t.Errorf("after %d of %d bytes: attempts %+v, want one, on the connection before", k, size, r.Attempts)
 	}
 }
