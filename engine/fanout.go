@@ -26,7 +26,8 @@ type memberEnd struct {
 
 // group fires a group's members together and goes on when it settles. Members
 // that are left then are waited for at the end of the iteration.
-func (p *pass) group(ctx context.Context, g *Group, s Scope, m moment, outer *wire) (map[string]any, time.Duration, error) {
+func (p *pass) group(ctx context.Context, g *Group, at *Scope, m moment, outer *wire) (map[string]any, time.Duration, error) {
+	s := *at
 	members, err := g.fire(s, p.run.Base.Add(m.due))
 	if err != nil {
 		return nil, p.run.now(), err

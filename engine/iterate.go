@@ -53,22 +53,34 @@ var errExpression = errors.New("expression")
 // iterate makes one iteration and records it. It returns when everything that
 // it fired has ended, the losers of its groups included: they are load, too,
 // and belong under max_in_flight.
-func (c *caller) iterate(ctx context.Context, t ticket) {
-	r := c.run
-	r.count(t.warm, &r.sent)
-	start := t.due // a closed run's is due when its caller looked at the clock
-	if r.load.Arrivals != nil {
-		start = r.now()
-	}
-	p, scope, it := &c.pass, &c.scope, &c.result
-	p.caller, p.ticket, p.grouped = c, t, false
-	p.lateness.Store(-1)
-	*scope = Scope{Seed: r.Plan.Seed, Iteration: t.n, Row: t.row}
-	_, end, err := p.steps(ctx, r.Plan.Steps, scope, moment{due: t.due, held: t.held}, nil)
+func (c *caller) iterate(ctx context.Context, t *ticket) {
+	start := c.start(t)
+	p := &c.pass
+	_, end, err := p.steps(ctx, c.run.Plan.Steps, &c.scope, moment{due: t.due, held: t.held}, nil)
 	p.losers.Wait()
+	c.ended(ctx, start, end, err)
+}
 
+// start makes the caller's papers ready for an iteration, and says when it
+// starts.
+func (c *caller) start(t *ticket) time.Duration {
+	r, p := c.run, &c.pass
+	r.count(t.warm, &r.sent)
+	p.caller, p.ticket, p.grouped = c, *t, false
+	p.lateness.Store(-1)
+	c.scope = Scope{}
+	c.scope.Seed, c.scope.Iteration, c.scope.Row = r.Plan.Seed, t.n, t.row
+	if r.load.Arrivals == nil {
+		return t.due // a closed run's is due when its caller looks at the clock
+	}
+	return r.now()
+}
+
+// ended records an iteration.
+func (c *caller) ended(ctx context.Context, start, end time.Duration, err error) {
+	r, p, t, it := c.run, &c.pass, &c.pass.ticket, &c.result
 	*it = IterationResult{
-		Scope: scope, Warmup: t.warm, Due: t.due, Start: start, End: end, Held: t.held,
+		Scope: &c.scope, Warmup: t.warm, Due: t.due, Start: start, End: end, Held: t.held,
 		Lateness: time.Duration(p.lateness.Load()), Failed: err != nil, Canceled: err != nil && ctx.Err() != nil,
 	}
 	if it.Lateness < 0 {
@@ -163,7 +175,7 @@ func (p *pass) do(ctx context.Context, st *Step, s *Scope, m moment, w *wire) (s
 		if w == nil {
 			p.grouped = true
 		}
-		return p.group(ctx, st.Group, *s, m, w)
+		return p.group(ctx, st.Group, s, m, w)
 	case st.Pause != nil:
 		end, err := p.pause(ctx, st.Pause, s, m.due+m.held)
 		return nil, end, err
@@ -207,33 +219,54 @@ func pick(choices []Choice, s *Scope) *Choice {
 	return &choices[len(choices)-1]
 }
 
-// invoke makes one invocation and records its result.
+// invoke makes one invocation and records its result. What comes before and
+// after has functions of its own: many callers wait in here, each on a stack
+// that should stay small.
 func (p *pass) invoke(ctx context.Context, in *Invoke, s *Scope, m moment, w *wire) (saved map[string]any, end time.Duration, err error) {
+	f := p.begin(in, s, m, w)
+	if f.good {
+		p.run.Invoker.Invoke(ctx, &f.invocation, &f.result)
+	}
+	return p.conclude(f, s, w)
+}
+
+// begin writes down what is to be invoked.
+func (p *pass) begin(in *Invoke, s *Scope, m moment, w *wire) *form {
 	f := &p.form
 	if w != nil { // others may write at the same time
 		f = p.run.borrow()
-		defer p.run.spare.Put(f)
 	}
 	i, r := &f.invocation, &f.result
 	*i = Invocation{Step: in, Scope: s, Header: i.Header[:0], Query: i.Query[:0], Due: m.due, Held: m.held, Worker: p.id, Warmup: p.warm}
-	if err := i.render(s); err != nil {
-		now := p.run.now()
-		*r = Result{Due: m.due, Start: now, End: now, Held: m.held, Attempts: r.Attempts[:0], Request: r.Request, Raw: r.Raw, Scratch: r.Scratch,
-			Reply: Reply{Outcome: Rejected, Detail: "expression", Message: clip(err.Error())}}
-	} else {
-		p.run.Invoker.Invoke(ctx, i, r)
+	err := i.render(s)
+	if f.good = err == nil; !f.good {
+		r.Begin(i)
+		r.Start = p.run.now()
+		r.End = r.Start
+		r.Reply = Reply{Outcome: Rejected, Detail: "expression", Message: clip(err.Error())}
 	}
-	r.Invocation = i
+	return f
+}
+
+// conclude records the result of an invocation, and takes out of it what the
+// steps after it need.
+func (p *pass) conclude(f *form, s *Scope, w *wire) (saved map[string]any, end time.Duration, err error) {
+	in, r := f.invocation.Step, &f.result
+	r.Invocation = &f.invocation
 	if r.Reply.Outcome == OK && len(in.Saves) > 0 {
 		saved = save(in.Saves, s, &r.Reply)
 	}
 	p.late(r.Lateness())
 	w.add(r.Attempts)
 	p.record.Invocation(r)
+	end = r.End
 	if r.Reply.Outcome != OK {
-		return nil, r.End, &StepError{Step: in.Name, Outcome: r.Reply.Outcome, Message: r.Reply.Message}
+		saved, err = nil, &StepError{Step: in.Name, Outcome: r.Reply.Outcome, Message: r.Reply.Message}
 	}
-	return saved, r.End, nil
+	if w != nil {
+		p.run.spare.Put(f)
+	}
+	return saved, end, err
 }
 
 // A form is what an invocation is written on. It is used again for another as
@@ -241,6 +274,7 @@ func (p *pass) invoke(ctx context.Context, in *Invoke, s *Scope, m moment, w *wi
 type form struct {
 	invocation Invocation
 	result     Result
+	good       bool // the invocation could be written down
 }
 
 func (r *Run) borrow() *form {

@@ -350,7 +350,7 @@ func (r *Run) hand(work context.Context, t ticket) {
 	}
 	c := r.hire()
 	r.callers.Go(func() {
-		c.iterate(work, t)
+		c.iterate(work, &t)
 		r.release()
 		r.serve(work, c)
 	})
@@ -359,7 +359,7 @@ func (r *Run) hand(work context.Context, t ticket) {
 // serve makes iterations as long as there are any.
 func (r *Run) serve(work context.Context, c *caller) {
 	for t := range r.tickets {
-		c.iterate(work, t)
+		c.iterate(work, &t)
 		r.release()
 	}
 }
@@ -452,6 +452,7 @@ func (r *Run) crowd(sending, work context.Context) {
 // otherwise: a crowd may shrink and grow again.
 type member struct {
 	*caller
+	next   ticket
 	active atomic.Bool
 	wake   chan struct{} // holds one
 }
@@ -477,17 +478,22 @@ func (m *member) work(sending, work context.Context, exhausted func()) {
 		if due >= end {
 			return
 		}
-		t := ticket{due: due, warm: due < r.load.Warmup}
-		var err error
-		if t.n, t.row, err = r.take(t.warm); err != nil {
+		if err := m.take(due); err != nil {
 			exhausted()
 			return
 		}
-		r.count(t.warm, &r.due)
+		r.count(m.next.warm, &r.due)
 		r.inFlight.Add(1)
-		m.iterate(work, t)
+		m.iterate(work, &m.next)
 		r.inFlight.Add(-1)
 	}
+}
+
+// take takes the next iteration, which is due now.
+func (m *member) take(due time.Duration) (err error) {
+	m.next = ticket{due: due, warm: due < m.run.load.Warmup}
+	m.next.n, m.next.row, err = m.run.take(m.next.warm)
+	return err
 }
 
 // raise sets a to v if v is greater.

@@ -52,6 +52,14 @@ type Result struct {
 	Scratch any
 }
 
+// Begin empties r for an invocation. What its parts have room for is used again.
+func (r *Result) Begin(i *Invocation) {
+	attempts, request, raw, scratch := r.Attempts[:0], r.Request, r.Raw, r.Scratch
+	*r = Result{}
+	r.Invocation, r.Due, r.Held = i, i.Due, i.Held
+	r.Attempts, r.Request, r.Raw, r.Scratch = attempts, request, raw, scratch
+}
+
 // Response is what a user feels: from due to end.
 func (r *Result) Response() time.Duration { return r.End - r.Due }
 

@@ -74,13 +74,26 @@ func (a *Auto) Close() {
 
 // Exchange sends q and reads the whole reply.
 func (a *Auto) Exchange(ctx context.Context, worker int, q *engine.Request, p *engine.Response, t *Timing) error {
-	if h, ok := q.Way.(*host); ok && h.h1.Load() {
-		return a.exchange(ctx, byFast, worker, q, p, t)
+	h, ok := q.Way.(*host)
+	if ok = ok && h.h1.Load(); !ok {
+		switch w := a.way(q); w.by {
+		case byAsking:
+			return a.find(ctx, worker, q, p, t)
+		case byFast:
+		default:
+			return a.exchange(ctx, w.by, worker, q, p, t)
+		}
 	}
-	w := a.way(q)
-	if w.by != byAsking {
-		return a.exchange(ctx, w.by, worker, q, p, t)
+	err := a.fast.Exchange(ctx, worker, q, p, t)
+	if err != nil {
+		return a.turn(ctx, worker, q, p, t, err)
 	}
+	return nil
+}
+
+// find makes an exchange with a host of which it is not known how to ask it.
+func (a *Auto) find(ctx context.Context, worker int, q *engine.Request, p *engine.Response, t *Timing) error {
+	var w way
 	asked := time.Since(t.Base)
 	for w.by == byAsking {
 		first, answer := a.ask(placeOf(q))
@@ -113,7 +126,12 @@ func (a *Auto) exchange(ctx context.Context, by carrier, worker int, q *engine.R
 		}
 		a.learn(placeOf(q), way{by: byFast})
 	}
-	err := a.fast.Exchange(ctx, worker, q, p, t)
+	return a.turn(ctx, worker, q, p, t, a.fast.Exchange(ctx, worker, q, p, t))
+}
+
+// turn goes on by HTTP/2 where an exchange by HTTP/1.1 ended because the server
+// will have it so.
+func (a *Auto) turn(ctx context.Context, worker int, q *engine.Request, p *engine.Response, t *Timing, err error) error {
 	if found, ok := errors.AsType[*h2found](err); ok {
 		a.learn(placeOf(q), way{by: byH2})
 		return a.h2.adopt(ctx, worker, found, q, p, t)

@@ -197,12 +197,12 @@ func (c *Client) askLeave(ctx context.Context, m browser, worker int, q, ask *en
 }
 
 // blocked is the reply where a browser does not send the request.
-func blocked(err error) (engine.Reply, bool) {
+func blocked(err error) (*engine.Reply, bool) {
 	e, ok := errors.AsType[*corsError](err)
 	if !ok {
-		return engine.Reply{}, false
+		return nil, false
 	}
-	return engine.Reply{Outcome: engine.Rejected, Detail: "cors", Status: e.status, Message: words(e.Error())}, true
+	return &engine.Reply{Outcome: engine.Rejected, Detail: "cors", Status: e.status, Message: words(e.Error())}, true
 }
 
 // readable turns an ok reply that a browser keeps from its page into

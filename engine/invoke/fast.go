@@ -100,7 +100,8 @@ func (f *Fast) Exchange(ctx context.Context, _ int, q *engine.Request, p *engine
 	if until == 0 {
 		until = now + forever
 	}
-	*t = Timing{Base: t.Base, Until: until, Start: never, Phases: engine.NoPhases()}
+	t.Until = until
+	t.begin()
 	h, ok := q.Way.(*host)
 	if !ok {
 		var err error
@@ -131,21 +132,36 @@ func (f *Fast) Exchange(ctx context.Context, _ int, q *engine.Request, p *engine
 		if err == nil {
 			break
 		}
-		if t.Reused && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)) && t.Phases.FirstByte < 0 {
-			h.wary.Store(true)
-		}
-		if !l.untouched || ctx.Err() != nil || n >= maxResends {
+		if !h.again(ctx, l, t, err) || n >= maxResends {
 			return err
 		}
 		now = time.Since(t.Base)
-		*t = Timing{Base: t.Base, Until: until, Start: t.Start, Phases: engine.NoPhases()}
 	}
 	if packed(q, p) {
-		var err error
-		p.Body, err = unzip(p.Body, f.maxReply)
-		return err
+		return unpack(p, f.maxReply)
 	}
 	return nil
+}
+
+// unpack unpacks the body of p.
+func unpack(p *engine.Response, most int64) (err error) {
+	p.Body, err = unzip(p.Body, most)
+	return err
+}
+
+// again reports whether a request that failed can be sent once more: nothing of
+// it has gone out. t is that of the next try then.
+func (h *host) again(ctx context.Context, l *link, t *Timing, err error) bool {
+	if t.Reused && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)) && t.Phases.FirstByte < 0 {
+		h.wary.Store(true)
+	}
+	if !l.untouched || ctx.Err() != nil {
+		return false
+	}
+	start := t.Start
+	t.begin()
+	t.Start = start
+	return true
 }
 
 // host returns the one that q goes to.

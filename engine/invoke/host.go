@@ -90,10 +90,21 @@ func (h *host) get(ctx context.Context, now time.Duration, t *Timing) (*link, er
 		} else {
 			h.mu.Unlock()
 		}
-		l, err := h.connect(ctx, t)
-		h.dialled(err != nil)
-		return l, err
+		return h.dial(ctx, t)
 	}
+}
+
+// dial opens a connection on a goroutine of its own: that takes four times the
+// stack of all else that a caller does, who would keep it for good.
+func (h *host) dial(ctx context.Context, t *Timing) (l *link, err error) {
+	done := make(chan struct{})
+	go func() {
+		l, err = h.connect(ctx, t)
+		close(done)
+	}()
+	<-done
+	h.dialled(err != nil)
+	return l, err
 }
 
 // youngDials is how many connections are opened at once, as far as that was

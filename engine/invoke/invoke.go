@@ -37,7 +37,20 @@ type Timing struct {
 	BytesOut int64 // body bytes sent
 	BytesIn  int64 // body bytes read, as they were on the wire
 
-	leave bool // it came to no more than asking for leave
+	asked time.Duration // for leave; less than 0 when none was needed
+	leave bool          // it came to no more than that
+}
+
+// reset makes t one of an exchange that is asked for now.
+func (t *Timing) reset(base time.Time, now, until time.Duration) {
+	*t = Timing{}
+	t.Base, t.Now, t.Until, t.asked = base, now, until, never
+	t.begin()
+}
+
+// begin makes t one of an exchange that has come to nothing so far.
+func (t *Timing) begin() {
+	t.Start, t.End, t.Phases, t.Reused, t.BytesOut, t.BytesIn = never, 0, engine.NoPhases(), false, 0, 0
 }
 
 // bound returns a context that ends with ctx, or when the exchange must have.
@@ -82,7 +95,7 @@ var errTimeout = errors.New("no whole reply within the timeout")
 
 // Invoke makes the attempts of one invocation and fills in r.
 func (c *Client) Invoke(ctx context.Context, i *engine.Invocation, r *engine.Result) {
-	*r = engine.Result{Invocation: i, Due: i.Due, Held: i.Held, Attempts: r.Attempts[:0], Request: r.Request, Raw: r.Raw, Scratch: r.Scratch}
+	r.Begin(i)
 	due, held := i.Due, i.Held
 	var b backoff
 	for c.attempt(ctx, r, due, held) {
@@ -108,66 +121,109 @@ func (c *Client) Invoke(ctx context.Context, i *engine.Invocation, r *engine.Res
 }
 
 // attempt makes one try and adds it to r. It reports false when there was
-// nothing to send.
+// nothing to send. Callers wait in here, so that the stack is kept small: what
+// comes before and after has functions of its own.
 func (c *Client) attempt(ctx context.Context, r *engine.Result, due, held time.Duration) bool {
-	i := r.Invocation
-	k := c.plans.of(i.Step)
+	k := c.plans.of(r.Invocation.Step)
+	t, waited, err := c.prepare(ctx, k, r)
+	if t == nil {
+		return false
+	}
+	switch {
+	case err != nil:
+	case k.plain:
+		err = c.Transport.Exchange(ctx, r.Invocation.Worker, r.Request, &r.Raw, t)
+	default:
+		err = c.exchange(ctx, k, r.Invocation, r.Request, &r.Raw, t)
+	}
+	c.conclude(ctx, r, k, t, err)
+	note(r, t, due, held+waited)
+	return true
+}
+
+// prepare gets all that an attempt needs, and returns how long it waited for
+// that. Where it does not get it, the timing is nil and r says why; an error
+// is of an attempt that came to no more than asking for leave.
+func (c *Client) prepare(ctx context.Context, k *known, r *engine.Result) (t *Timing, waited time.Duration, err error) {
 	if k.free && c.Limit == nil {
 		r.Grant = k.grant
 		if ctx.Err() != nil {
-			c.unsent(r, engine.Reply{Outcome: engine.Canceled, Message: stopped(ctx)})
-			return false
+			c.canceled(ctx, r)
+			return nil, 0, nil
 		}
 	} else {
-		waited, ok := c.admit(ctx, r)
-		held += waited
+		var ok bool
+		waited, ok = c.admit(ctx, r)
 		r.Held += waited
 		if !ok {
-			c.unsent(r, r.Reply)
-			return false
+			c.unsent(r)
+			return nil, waited, nil
 		}
 	}
-	now := time.Since(c.Base) // half of what time.Now costs
-	if err := c.encode(r, k, now); err != nil {
-		c.unsent(r, engine.Reply{Outcome: engine.Rejected, Detail: "request", Message: words(err.Error())})
-		return false
+	t = c.timing(r)
+	if err := c.encode(r, k, t.Now); err != nil {
+		c.rejected(r, err)
+		return nil, waited, nil
 	}
+	if k.browser == nil {
+		return t, waited, nil
+	}
+	asked, err := c.leave(ctx, k, r, t)
+	if asked >= 0 {
+		waited += asked
+		r.Held += asked
+	}
+	if reply, refused := blocked(err); refused {
+		r.Reply = *reply
+		c.unsent(r)
+		return nil, waited, nil
+	}
+	t.asked = asked
+	return t, waited, err
+}
 
+// timing returns a fresh one, that of r's last attempt.
+func (c *Client) timing(r *engine.Result) *Timing {
 	t, ok := r.Scratch.(*Timing)
 	if !ok {
 		t = new(Timing)
 		r.Scratch = t
 	}
-	*t = Timing{Base: c.Base, Now: now, Until: now + i.Step.Target.Timeout, Start: -1, Phases: engine.NoPhases()}
-	asked, err := never, error(nil)
-	if k.browser != nil {
-		asked, err = c.preflight(ctx, k.browser, i, r.Request, t.Until)
-		if asked >= 0 {
-			t.Now = 0 // that was then
-			held += asked
-			r.Held += asked
-		}
-		if reply, refused := blocked(err); refused {
-			c.unsent(r, reply)
-			return false
-		}
-	}
-	if err == nil {
-		err = c.exchange(ctx, k, i, r.Request, &r.Raw, t)
-	} else {
-		t.End, t.leave = time.Since(c.Base), true
+	now := time.Since(c.Base) // half of what time.Now costs
+	t.reset(c.Base, now, now+r.Invocation.Step.Target.Timeout)
+	return t
+}
+
+// leave asks for leave to send r's request, and returns how long that took.
+func (c *Client) leave(ctx context.Context, k *known, r *engine.Result, t *Timing) (asked time.Duration, err error) {
+	asked, err = c.preflight(ctx, k.browser, r.Invocation, r.Request, t.Until)
+	if asked >= 0 {
+		t.Now = 0 // that was then
 	}
 	if err != nil {
-		r.Reply = failure(ctx, i.Step.Target.Timeout, t, err)
+		t.End, t.leave = time.Since(c.Base), true
 	}
-	t.Phases.Preflight = asked
-	if t.Start < 0 { // it waited for a connection all along
-		t.Start = t.End
+	return asked, err
+}
+
+// conclude makes the reply of what came back, or of what kept it from coming.
+func (c *Client) conclude(ctx context.Context, r *engine.Result, k *known, t *Timing, err error) {
+	t.Phases.Preflight = t.asked
+	if t.End == 0 { // a transport that leaves the end to us
+		t.End = time.Since(t.Base)
 	}
 	if err == nil {
 		c.read(r, k, t.End-t.Start)
+		return
 	}
+	r.Reply = failure(ctx, r.Invocation.Step.Target.Timeout, t, err)
+	if t.Start < 0 { // it waited for a connection all along
+		t.Start = t.End
+	}
+}
 
+// note adds an attempt to r.
+func note(r *engine.Result, t *Timing, due, held time.Duration) {
 	if len(r.Attempts) == 0 {
 		r.Start = t.Start
 	}
@@ -178,7 +234,6 @@ func (c *Client) attempt(ctx context.Context, r *engine.Result, due, held time.D
 		Outcome: r.Reply.Outcome, Status: r.Reply.Status, RequestID: r.Reply.RequestID,
 		Phases: t.Phases, Reused: t.Reused, BytesOut: t.BytesOut, BytesIn: t.BytesIn,
 	})
-	return true
 }
 
 // read makes the reply of what came back, and checks it.
@@ -197,9 +252,21 @@ func (c *Client) read(r *engine.Result, k *known, took time.Duration) {
 	}
 }
 
-// unsent writes down that no attempt was made, or no further one.
-func (c *Client) unsent(r *engine.Result, reply engine.Reply) {
-	r.Reply = reply
+// canceled writes down that the run ended before an attempt.
+func (c *Client) canceled(ctx context.Context, r *engine.Result) {
+	r.Reply = engine.Reply{Outcome: engine.Canceled, Message: stopped(ctx)}
+	c.unsent(r)
+}
+
+// rejected writes down that there is no request for an attempt.
+func (c *Client) rejected(r *engine.Result, err error) {
+	r.Reply = engine.Reply{Outcome: engine.Rejected, Detail: "request", Message: words(err.Error())}
+	c.unsent(r)
+}
+
+// unsent writes down that no attempt was made, or no further one, for the
+// reason that r.Reply has.
+func (c *Client) unsent(r *engine.Result) {
 	r.End = time.Since(c.Base)
 	if len(r.Attempts) == 0 {
 		r.Start = r.End

@@ -19,6 +19,7 @@ type known struct {
 	steady  engine.Steady // nil: no two of its requests are sure to be the same
 	grant   auth.Grant    // if free
 	free    bool          // there is nothing to wait for: the grant is always the same
+	plain   bool          // an attempt is one exchange: it has no cookies and follows nothing
 
 	// same is the request that the step sends each time, as long as the grant is
 	// that which it was made with; nil when there is none.
@@ -71,6 +72,7 @@ func (m *knowledge) learn(step *engine.Invoke) *known {
 	case auth.Fixed:
 		k.grant, k.free = source.G, true
 	}
+	k.plain = k.browser == nil && step.Target.Redirects == 0
 	more[step] = k
 	m.all.Store(&more)
 	return k

@@ -20,6 +20,14 @@ func (c *Client) exchange(ctx context.Context, k *known, i *engine.Invocation, q
 		jar, own = c.tab(k.browser, i).jar(k.browser, q), cookie(q)
 	}
 	err := c.hop(ctx, jar, own, i.Worker, q, p, t)
+	if err == nil && i.Step.Target.Redirects > 0 {
+		err = c.follow(ctx, jar, own, i, q, p, t)
+	}
+	return err
+}
+
+// follow goes where p, the reply to q, sends us, as often as the target allows.
+func (c *Client) follow(ctx context.Context, jar *jar, own string, i *engine.Invocation, q *engine.Request, p *engine.Response, t *Timing) (err error) {
 	for n := 0; err == nil && n < i.Step.Target.Redirects; n++ {
 		next, ok, badly := redirect(q, p)
 		if badly != nil {
@@ -45,9 +53,6 @@ func (c *Client) exchange(ctx context.Context, k *known, i *engine.Invocation, q
 func (c *Client) hop(ctx context.Context, jar *jar, own string, worker int, q *engine.Request, p *engine.Response, t *Timing) error {
 	jar.send(q, own)
 	err := c.Transport.Exchange(ctx, worker, q, p, t)
-	if t.End == 0 { // a transport that leaves the end to us
-		t.End = time.Since(t.Base)
-	}
 	if err == nil {
 		jar.keep(q, p)
 	}

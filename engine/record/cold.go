@@ -288,9 +288,13 @@ type slow struct {
 // slow takes note of a result that is among the slowest so far. Most results
 // are not, which costs them one comparison.
 func (c *cold) slow(r *engine.Result) {
-	if !c.onDisk || r.Invocation.Warmup || us(r.Response()) <= c.bar.Load() {
-		return
+	if c.onDisk && !r.Invocation.Warmup && us(r.Response()) > c.bar.Load() {
+		c.keep(r)
 	}
+}
+
+// keep copies a result that is among the slowest so far.
+func (c *cold) keep(r *engine.Result) {
 	s := slow{Entry: c.entry(r), heldUS: us(r.Held), latenessUS: us(r.Lateness()), attempts: slices.Clone(r.Attempts)}
 	for n := range s.attempts {
 		s.attempts[n].RequestID = c.mask(strings.Clone(s.attempts[n].RequestID))
