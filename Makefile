@@ -52,6 +52,12 @@ bench: ## run the benchmarks that match BENCH (all), each for BENCHTIME (1s)
 bench-peers: ## measure volley beside wrk, h2load, fortio, hey and k6, and hold it to its bars (a quarter of an hour, on two quiet cores of Linux)
 	$(GO) run ./examples/peers $(PEERS)
 
+.PHONY: pgo
+pgo: ## measure anew where the program spends its time; go build reads that and inlines there (default.pgo)
+	$(GO) test -pgo=off -run '^$$' -bench '^BenchmarkRun$$' -benchtime 3x -cpuprofile default.pgo.new .
+	mv default.pgo.new default.pgo
+	@rm -f volley.test
+
 .PHONY: cover
 cover: ## write cover.html: which statements the tests reach
 	$(GO) test -coverpkg=./... -coverprofile=cover.out ./...

@@ -6,6 +6,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -224,4 +227,88 @@ func shellWords(line string) (words []string) {
 		words = append(words, m[1]+m[2])
 	}
 	return words
+}
+
+// BenchmarkRun runs the program against servers in this process, as users do.
+// Half of the time is theirs. `make pgo` has the compiler's profile made of it.
+func BenchmarkRun(b *testing.B) {
+	rows := filepath.Join(b.TempDir(), "rows.csv")
+	csv := []byte("userId,city,sku\n")
+	for n := range 1000 {
+		csv = fmt.Appendf(csv, "u%06d,city-%d,sku-%d\n", n, n%97, n*31)
+	}
+	if err := os.WriteFile(rows, csv, 0o644); err != nil {
+		b.Fatal(err)
+	}
+	plain, secure := answering(b)
+	for _, bench := range []struct {
+		name, file, server string
+		more               []string
+	}{
+		{"plain", "plain", plain, nil},
+		{"checked", "checked", plain, nil},
+		{"fanout", "fanout", plain, []string{"-e", "ROWS=" + rows}},
+		{"open", "open", plain, []string{"--rate", "10000/s"}},
+		{"tls", "plain", secure, []string{"--insecure"}},
+		{"h2", "h2", secure, []string{"--insecure"}},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			for n := 0; b.Loop(); n++ {
+				report := filepath.Join(b.TempDir(), "report.json")
+				p := process()
+				p.Err = runner.NewConsole(io.Discard)
+				args := append([]string{"run", "examples/peers/" + bench.file + ".yaml", "--for", "2s", "--quiet", "-e", "TOKEN=any", "-e", "ENDPOINT=" + bench.server,
+					"--out", filepath.Join(b.TempDir(), strconv.Itoa(n)), "--format", "json=" + report}, bench.more...)
+				if code := run(args, p); code != 0 && code != 111 {
+					b.Fatalf("exit code %d", code)
+				}
+				var d struct {
+					Load struct {
+						Good float64 `json:"invocations_good_per_s"`
+					} `json:"load"`
+				}
+				if content, err := os.ReadFile(report); err != nil || json.Unmarshal(content, &d) != nil {
+					b.Fatalf("%s: %v", report, err)
+				}
+				b.ReportMetric(d.Load.Good, "ok/s")
+			}
+		})
+	}
+}
+
+// answering starts servers that give everybody the same answer, one for
+// HTTP/1.1 that does no more than it must, and one for TLS with HTTP/2.
+func answering(b *testing.B) (plain, secure string) {
+	const body = `{"code":0,"data":{"id":"u1","name":"somebody","total":42,"ok":true},"requestId":"0123456789abcdef"}`
+	reply := fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				in := make([]byte, 16<<10)
+				for { // a client sends its next request when it has the answer
+					if _, err := c.Read(in); err != nil {
+						return
+					}
+					if _, err := c.Write(reply); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) }))
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	b.Cleanup(s.Close)
+	return "http://" + l.Addr().String(), s.URL
 }
