@@ -243,8 +243,12 @@ type Scope struct {
 // Rand returns the random numbers of this scope's step in this iteration:
 // always the same for the same seed, iteration, step and item, whichever
 // worker asks and whenever.
-func (s *Scope) Rand() *rand.Rand {
-	return rand.New(rand.NewPCG(mix(s.Seed, uint64(s.Iteration)), mix(s.Step, s.nest)))
+func (s *Scope) Rand() *rand.Rand { return rand.New(rand.NewPCG(s.Seeds(0))) }
+
+// Seeds returns what Rand begins with, for a field of the step: for those who
+// may not need it.
+func (s *Scope) Seeds(field uint64) (uint64, uint64) {
+	return mix(s.Seed, uint64(s.Iteration)), mix(s.Step^field, s.nest)
 }
 
 // mix makes one well-spread number of two, by the finalizer of SplitMix64

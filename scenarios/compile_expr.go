@@ -49,11 +49,14 @@ func salt(field string) uint64 {
 
 // requestEnv is what an expression of a field sees of a scope.
 func requestEnv(env map[string]string, field uint64, s *engine.Scope) *payload.Env {
-	own := *s
-	own.Step ^= field
-	return &payload.Env{
-		Row: s.Row, Vars: s.Vars, Iteration: s.Iteration, Item: s.Item, Env: env, Now: s.Now, Rand: own.Rand(),
-	}
+	e := &struct {
+		payload.Env
+		seed payload.Seed
+	}{}
+	e.Row, e.Vars, e.Iteration, e.Item, e.Env.Env, e.Now = s.Row, s.Vars, s.Iteration, s.Item, env, s.Now
+	e.seed[0], e.seed[1] = s.Seeds(field)
+	e.Seed = &e.seed
+	return &e.Env
 }
 
 // A view says which parts of a reply an expression looks at, so that no other
@@ -264,7 +267,13 @@ func (c *compiler) checks(path string, list []Expr, v scopeVars) []engine.Check 
 		}
 		c.reads(at, x.Reads(), v)
 		env, field, look := c.env, salt(fmt.Sprint("check", i)), viewOf(x.Reads())
+		quick := x.Quick()
 		out = append(out, engine.Check{Source: strings.TrimSpace(src), Holds: func(s *engine.Scope, r *engine.Reply) (bool, error) {
+			if quick != nil {
+				if holds, ok := quick.Holds(r.Status, r.Body); ok {
+					return holds, nil
+				}
+			}
 			return x.EvalBool(replyEnv(env, field, look, s, r))
 		}})
 	}
@@ -284,7 +293,13 @@ func (c *compiler) saves(path string, list Saves, v scopeVars) (out []engine.Sav
 		}
 		c.reads(at, x.Reads(), v)
 		env, field, look := c.env, salt("save."+l.Name), viewOf(x.Reads())
+		quick := x.Quick()
 		out = append(out, engine.Save{Name: l.Name, Value: func(s *engine.Scope, r *engine.Reply) (any, error) {
+			if quick != nil {
+				if v, ok := quick.Value(r.Status, r.Body); ok {
+					return v, nil
+				}
+			}
 			return x.Eval(replyEnv(env, field, look, s, r))
 		}})
 	}

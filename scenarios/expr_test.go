@@ -159,7 +159,7 @@ func TestChecksAndSaves(t *testing.T) {
 }
 
 func TestBodyIsParsedOnce(t *testing.T) {
-	in := only(t, "  - {invoke: hello, check: [\"body.a == 1\", \"body.a > 0\"]}", Options{})
+	in := only(t, "  - {invoke: hello, check: [\"body.a + 0 == 1\", \"body.a + 0 > 0\"]}", Options{})
 	r := &engine.Reply{Body: []byte(`{"a":1}`)}
 	if ok, err := in.Checks[0].Holds(&engine.Scope{}, r); !ok || err != nil {
 		t.Fatal(ok, err)

@@ -190,10 +190,11 @@ func functionNames() []string {
 func random(f func(r *rand.Rand, args []any) (any, error)) func([]any) (any, error) {
 	return func(args []any) (any, error) {
 		env := args[0].(*Env)
-		if env.Rand == nil {
+		r := env.random()
+		if r == nil {
 			return nil, problemf("", "there is no randomness here")
 		}
-		return f(env.Rand, args[1:])
+		return f(r, args[1:])
 	}
 }
 
