@@ -28,5 +28,9 @@ func directly(c net.Conn) (direct, syscall.RawConn) {
 	return d, poll
 }
 
+// errAgain says that a call has to wait. It is made once: to make an error of a
+// number takes more stack than is left where callers wait.
+var errAgain error = syscall.EAGAIN
+
 // again reports whether a call has to wait.
-func again(err error) bool { return err == syscall.EAGAIN } //nolint:errorlint // it is never wrapped, and asked for every request
+func again(err error) bool { return err == errAgain } //nolint:errorlint // it is never wrapped, and asked for every request

@@ -26,7 +26,7 @@ func (d direct) call(number uintptr, b []byte, flags uintptr, name string) (int,
 		case 0:
 			return int(n), nil
 		case syscall.EAGAIN:
-			return 0, syscall.EAGAIN
+			return 0, errAgain
 		case syscall.EINTR:
 			continue
 		}

@@ -184,7 +184,9 @@ func (c *cold) failed(r *engine.Result) {
 	}
 	c.alike[key] = n + 1
 	c.kept++
-	c.pending = appendJSON(c.pending, c.entry(r))
+	f := new(Entry)
+	c.entry(f, r)
+	c.pending = appendJSON(c.pending, f)
 }
 
 // expression takes note of an expression that failed outside of invocations,
@@ -242,20 +244,22 @@ type Entry struct {
 	Instance    string `json:"instance,omitempty"`
 }
 
-func (c *cold) entry(r *engine.Result) Entry {
+// entry writes down r. Callers do this on a stack that should stay small, so
+// that none of it is on it.
+func (c *cold) entry(f *Entry, r *engine.Result) {
 	i, p := r.Invocation, &r.Reply
-	k := c.shape.series[i.Step.Series]
-	f := Entry{At: c.start.Add(r.End).UTC(), Step: k.Step, Function: k.Function, Method: k.Method, Qualifier: k.Qualifier, Arm: k.Arm,
-		Warmup: i.Warmup, Outcome: p.Outcome.String(), Detail: c.mask(p.Detail), Status: p.Status, Code: c.mask(p.Code),
-		Message: text(c.mask(p.Message), engine.MaxMessage), RequestID: c.mask(p.RequestID),
-		DueUS: us(r.Due), StartUS: us(r.Start), EndUS: us(r.End), ResponseUS: us(r.Response()), ServiceUS: us(r.Service()),
-		Attempts: len(r.Attempts), Reply: text(c.mask(string(p.Body[:min(len(p.Body), maxKeptBody+longestSecret)])), maxKeptBody)}
+	k := &c.shape.series[i.Step.Series]
+	f.At = c.start.Add(r.End).UTC()
+	f.Step, f.Function, f.Method, f.Qualifier, f.Arm = k.Step, k.Function, k.Method, k.Qualifier, k.Arm
+	f.Warmup, f.Outcome, f.Status, f.Attempts, f.Renewed = i.Warmup, p.Outcome.String(), p.Status, len(r.Attempts), r.Renewed
+	f.DueUS, f.StartUS, f.EndUS, f.ResponseUS, f.ServiceUS = us(r.Due), us(r.Start), us(r.End), us(r.Response()), us(r.Service())
 	if i.Scope != nil {
 		f.Iteration = i.Scope.Iteration
 	}
-	f.Renewed = r.Renewed
+	f.Detail, f.Code, f.RequestID = c.mask(p.Detail), c.mask(p.Code), c.mask(p.RequestID)
+	f.Message = text(c.mask(p.Message), engine.MaxMessage)
+	f.Reply = text(c.mask(string(p.Body[:min(len(p.Body), maxKeptBody+longestSecret)])), maxKeptBody)
 	f.told(&p.Server, c.mask)
-	return f
 }
 
 // told fills in the function's side.
@@ -295,7 +299,9 @@ func (c *cold) slow(r *engine.Result) {
 
 // keep copies a result that is among the slowest so far.
 func (c *cold) keep(r *engine.Result) {
-	s := slow{Entry: c.entry(r), heldUS: us(r.Held), latenessUS: us(r.Lateness()), attempts: slices.Clone(r.Attempts)}
+	s := new(slow)
+	c.entry(&s.Entry, r)
+	s.heldUS, s.latenessUS, s.attempts = us(r.Held), us(r.Lateness()), slices.Clone(r.Attempts)
 	for n := range s.attempts {
 		s.attempts[n].RequestID = c.mask(strings.Clone(s.attempts[n].RequestID))
 	}
@@ -304,11 +310,12 @@ func (c *cold) keep(r *engine.Result) {
 		s.row, s.item = scope.Row, scope.Item
 	}
 	if r.Request != nil {
-		q := *r.Request
+		q := new(engine.Request)
+		*q = *r.Request
 		s.bodyBytes = len(q.Body)
 		q.Body = slices.Clone(q.Body[:min(len(q.Body), maxKeptBody)])
 		q.Header = slices.Clone(q.Header)
-		s.request = &q
+		s.request = q
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -323,16 +330,16 @@ func (c *cold) keep(r *engine.Result) {
 }
 
 // A slowHeap has the fastest of the slowest on top.
-type slowHeap []slow
+type slowHeap []*slow
 
 func (h slowHeap) Len() int           { return len(h) }
 func (h slowHeap) Less(i, j int) bool { return h[i].ResponseUS < h[j].ResponseUS }
 func (h slowHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *slowHeap) Push(x any)        { *h = append(*h, x.(slow)) }
+func (h *slowHeap) Push(x any)        { *h = append(*h, x.(*slow)) }
 func (h *slowHeap) Pop() any {
 	old := *h
 	last := old[len(old)-1]
-	old[len(old)-1] = slow{}
+	old[len(old)-1] = nil
 	*h = old[:len(old)-1]
 	return last
 }
@@ -374,7 +381,7 @@ func (c *cold) slowestLines() []byte {
 	if !news {
 		return nil
 	}
-	slices.SortFunc(all, func(a, b slow) int {
+	slices.SortFunc(all, func(a, b *slow) int {
 		return cmp.Or(cmp.Compare(b.ResponseUS, a.ResponseUS), cmp.Compare(a.EndUS, b.EndUS))
 	})
 	var lines []byte
