@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net/http/httptrace"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -263,11 +264,14 @@ func (h *host) connect(ctx context.Context, t *Timing) (*link, error) {
 	t.Start = now()
 	ctx, cancel := context.WithDeadlineCause(ctx, t.Base.Add(t.Until), errTimeout)
 	defer cancel()
-	dns := never
-	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		DNSStart: func(httptrace.DNSStartInfo) { dns = now() },
-		DNSDone:  func(httptrace.DNSDoneInfo) { t.Phases.DNS = now() - dns },
-	})
+	traced := ctx
+	if _, err := netip.ParseAddr(h.name); err != nil { // there is a name to look up
+		dns := never
+		traced = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+			DNSStart: func(httptrace.DNSStartInfo) { dns = now() },
+			DNSDone:  func(httptrace.DNSDoneInfo) { t.Phases.DNS = now() - dns },
+		})
+	}
 	raw, err := h.fast.dial(traced, "tcp", h.address)
 	if err != nil {
 		return nil, cause(ctx, err)
