@@ -36,6 +36,24 @@
 // The seam between firing and telling is a folder of documented files: a
 // report can be made again from it, by us or by others.
 //
+// # The hot path
+//
+// A caller is a goroutine, and does all the work on a request itself: one write,
+// and in the usual case one read, on a connection that nobody else has in the
+// meantime (invoke.Fast), or its frames among those of others (invoke.H2). What
+// is the same each time is written once. Both sides of the wire are system calls
+// that do not block and do not tell the scheduler; between them a caller lets the
+// others go on, and only where its reply is not there then the runtime's poller
+// waits for it. A caller counts for itself, in a shard of the recorder; one
+// collector merges the shards on a tick. What comes before and after a wait has
+// functions of its own, so that a caller that waits takes 4 KB of stack. net/http
+// is left to proxies; which transport carries what is said in the plan and in the
+// report.
+//
+// The pacer asks Due(n), counts, and queues nothing. It waits on a timer that
+// the poller knows (a timerfd), and lets everybody else go on when it is late:
+// the runtime asks for replies only when nobody has anything to do.
+//
 // # Who asks
 //
 // A Target has an auth.Source, which hands out grants: a token, or keys to sign

@@ -372,6 +372,11 @@ func TestLies(t *testing.T) {
 						}
 						// Its connection is one that answers nothing more, so it may not be used.
 						after := invokeAt(t, c, "POST", s.base+"/after", 2*time.Second)
+						// net/http notices in its own time what nobody asked for, and may refuse it then.
+						_, ours := c.Transport.(*Auto)
+						if refused := after.Reply.Outcome == engine.NetworkError && after.Reply.Detail == detailProtocol; refused && !ours {
+							return
+						}
 						if after.Reply.Outcome != engine.OK || string(after.Raw.Body) != "ok" || after.Attempts[0].Reused {
 							t.Errorf("the next: %v %q, %s, body %q, reused: %v", after.Reply.Outcome, after.Reply.Detail, after.Reply.Message, after.Raw.Body, after.Attempts[0].Reused)
 						}

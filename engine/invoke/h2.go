@@ -124,7 +124,7 @@ func (h *H2) exchange(ctx context.Context, worker int, host *h2host, x *h2conn, 
 		s.body = nil
 	}
 	h.spare.Put(s)
-	if p.Get("Content-Encoding") == "gzip" && asksGzip(q) {
+	if packed(q, p) {
 		var err error
 		p.Body, err = unzip(p.Body, h.maxReply)
 		return err
