@@ -96,7 +96,7 @@ test-truth: ## hold reports against what an emulator in another process wrote do
 
 .PHONY: test-peers
 test-peers: ## the same in three minutes, with bars that a busy machine can meet; counts must agree all the same
-	$(GO) run ./examples/peers -rounds 3 -seconds 1 -open 3 -stall 10 -requests 500000 -slack 3
+	$(GO) run ./examples/peers -rounds 3 -seconds 1 -open 3 -top 10000 -stall 10 -requests 500000 -slack 3
 
 .PHONY: test-servers
 test-servers: ## hold both transports against nginx and Node, plain, over TLS and HTTP/2 (as root it installs nginx)

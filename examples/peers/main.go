@@ -39,6 +39,7 @@ import (
 type harness struct {
 	rounds, seconds   int // of a race, and of a client in a round
 	openFor, stallFor int // seconds of an open run, and of one with stalls
+	top               int // the highest rate of an open run, per second
 	many              int // requests of a long run
 	judge             judge
 
@@ -96,6 +97,7 @@ func run(ctx context.Context, args []string) (err error) {
 	set.IntVar(&h.rounds, "rounds", 7, "how often each client runs in a race")
 	set.IntVar(&h.seconds, "seconds", 4, "how long a client runs each time")
 	set.IntVar(&h.openFor, "open", 10, "`seconds` of an open run")
+	set.IntVar(&h.top, "top", 20_000, "the highest `rate` of an open run; a short one at 20000 measures little but its start")
 	set.IntVar(&h.stallFor, "stall", 20, "`seconds` of the run with stalls: a multiple of 5")
 	set.IntVar(&h.many, "requests", 2_000_000, "how `many` requests the long run of bar 5 makes")
 	set.Float64Var(&h.judge.slack, "slack", 1, "`times` that a figure may be worse than its bar")
@@ -107,8 +109,8 @@ func run(ctx context.Context, args []string) (err error) {
 	switch {
 	case err != nil:
 		return err
-	case h.rounds < 1 || h.seconds < 1 || h.openFor < 1 || h.stallFor < 5 || h.stallFor%5 != 0 || h.many < 200_000 || h.judge.slack < 1:
-		return errors.New("-rounds, -seconds, -open and -slack are at least 1, -stall is a multiple of 5, -requests at least 200000")
+	case h.rounds < 1 || h.seconds < 1 || h.openFor < 1 || h.top < 1000 || h.stallFor < 5 || h.stallFor%5 != 0 || h.many < 200_000 || h.judge.slack < 1:
+		return errors.New("-rounds, -seconds, -open and -slack are at least 1, -top at least 1000, -stall is a multiple of 5, -requests at least 200000")
 	}
 	if h.temp, err = os.MkdirTemp("", "volley-peers-"); err != nil {
 		return err
@@ -222,6 +224,9 @@ func (h *harness) measure(ctx context.Context, chosen []bar) error {
 // conditions tells how it is measured.
 func (h *harness) conditions() string {
 	text := fmt.Sprintf("%s, the server on core %d and its clients on core %d; %d rounds of %d s", system(), h.serverCore, h.clientCore, h.rounds, h.seconds)
+	if h.top < 20_000 {
+		text += fmt.Sprintf("\n-top %d: open loads above that are left out", h.top)
+	}
 	if h.judge.slack > 1 {
 		text += fmt.Sprintf("\n-slack %s: what must be high may be %[1]s times lower than its bar, what must be low %[1]s times higher;"+
 			"\ncounts must agree all the same", number(h.judge.slack))
