@@ -241,6 +241,7 @@ func (p *pass) begin(in *Invoke, s *Scope, m moment, w *wire) *form {
 	err := i.render(s)
 	if f.good = err == nil; !f.good {
 		r.Begin(i)
+		r.Request = nil
 		r.Start = p.run.now()
 		r.End = r.Start
 		r.Reply = Reply{Outcome: Rejected, Detail: "expression", Message: clip(err.Error())}

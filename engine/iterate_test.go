@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -365,5 +366,40 @@ func TestOutcomes(t *testing.T) {
 	}
 	if _, ok := engine.ParseOutcome("OK"); ok {
 		t.Error("OK is no outcome's name")
+	}
+}
+
+// A keeper notes which request each result has.
+type keeper struct{ reqs []string }
+
+func (k *keeper) Invocation(r *engine.Result) {
+	s := "none"
+	if r.Request != nil {
+		s = r.Request.Path
+	}
+	k.reqs = append(k.reqs, r.Invocation.Step.Name+" attempts="+string(rune('0'+len(r.Attempts)))+" request="+s)
+}
+func (k *keeper) Group(*engine.GroupResult)         {}
+func (k *keeper) Iteration(*engine.IterationResult) {}
+
+type sender struct{}
+
+func (sender) Invoke(_ context.Context, i *engine.Invocation, r *engine.Result) {
+	r.Begin(i)
+	r.Request = &engine.Request{Path: "/" + i.Step.Name}
+	r.Attempts = append(r.Attempts, engine.Attempt{})
+	r.Reply = engine.Reply{}
+}
+
+func TestFailedExpressionHasNoRequest(t *testing.T) {
+	k := &keeper{}
+	bad := data(call("b", "ok 1ms"), func(*engine.Scope) ([]byte, error) { return nil, errors.New("no such thing") })
+	p := &engine.Plan{Steps: []engine.Step{call("a", "ok 1ms"), bad}, Load: open(pace.Constant(1, time.Second), engine.Load{MaxInFlight: 1})}
+	r := engine.NewRun(engine.Options{Plan: p, Invoker: sender{}, Record: func() engine.Recorder { return k }})
+	if err := r.Fire(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if k.reqs[1] != "b attempts=0 request=none" {
+		t.Errorf("%q: a result of which nothing was sent has the request of another", k.reqs[1])
 	}
 }

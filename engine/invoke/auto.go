@@ -102,10 +102,13 @@ func (a *Auto) find(ctx context.Context, worker int, q *engine.Request, p *engin
 			return a.exchange(ctx, byFast, worker, q, p, t)
 		}
 		if err := wait(ctx, t, answer); err != nil {
-			*t = Timing{Base: t.Base, Until: t.Until, Start: asked, End: time.Since(t.Base), Phases: engine.NoPhases()}
+			t.begin()
+			t.Start, t.End = asked, time.Since(t.Base)
 			return err
 		}
-		w = a.way(q)
+		if w = a.way(q); w.by == byAsking {
+			return a.exchange(ctx, byFast, worker, q, p, t) // who asked got no answer: in a line the last would wait for all
+		}
 	}
 	err := a.exchange(ctx, w.by, worker, q, p, t)
 	if t.Start >= 0 {

@@ -20,6 +20,9 @@ const (
 	// wholeWrite is the largest body that goes out in one write with its head.
 	wholeWrite = 64 << 10
 
+	// sureWrite is the largest body whose writing does not wait.
+	sureWrite = 4 << 10
+
 	// lookAfter is how long a connection must have been idle for it to be
 	// looked at before it is used again.
 	lookAfter = 5 * time.Millisecond
@@ -176,6 +179,9 @@ func (f *Fast) host(q *engine.Request) (*host, error) {
 	defer f.mu.Unlock()
 	if f.closed {
 		return nil, errClosed
+	}
+	if h = f.hosts[placeOf(q)]; h != nil {
+		return h, nil
 	}
 	if len(f.hosts) >= maxHosts {
 		for k, h := range f.hosts { // any that is not in use

@@ -76,7 +76,7 @@ func (h *H2) Close() {
 // Exchange sends q and reads the whole reply. p.Header and p.Body are used
 // again.
 func (h *H2) Exchange(ctx context.Context, worker int, q *engine.Request, p *engine.Response, t *Timing) error {
-	*t = Timing{Base: t.Base, Until: t.Until, Start: never, Phases: engine.NoPhases()}
+	t.begin()
 	host, err := h.host(q)
 	if err != nil {
 		t.End = time.Since(t.Base)
@@ -114,7 +114,9 @@ func (h *H2) exchange(ctx context.Context, worker int, host *h2host, x *h2conn, 
 		if s.busy && sleep(ctx, min(time.Until(until), longestPause, time.Millisecond<<min(n, 10))) != nil {
 			return err
 		}
-		*t = Timing{Base: t.Base, Until: t.Until, Start: t.Start, Phases: engine.NoPhases()}
+		start := t.Start
+		t.begin()
+		t.Start = start
 		x = nil
 	}
 	p.Status, p.Proto = s.head.status, "HTTP/2.0"

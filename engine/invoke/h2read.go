@@ -203,7 +203,7 @@ func (x *h2conn) reset(id uint32, b []byte) *h2fault {
 // wake hands a stream, which the server has ended, back to who waits for it.
 // x.mu is held.
 func (x *h2conn) wake(s *h2stream, err error) {
-	s.end = x.in.now
+	s.end, x.idle = x.in.now, 0
 	x.in.wakes++
 	x.in.freed = true
 	x.drop(s, err)

@@ -306,7 +306,10 @@ func (l *link) encrypt(ctx context.Context, t *Timing) error {
 	l.records = &recordReader{sock: l.sock}
 	l.counted = &conn{Conn: l.sock, from: l.records, gone: func() {}}
 	secure := tls.Client(l.counted, config)
-	if err := secure.HandshakeContext(ctx); err != nil {
+	l.sock.shared = true // the end of ctx closes it
+	err := secure.HandshakeContext(ctx)
+	l.sock.shared = false
+	if err != nil {
 		_ = l.sock.Close()
 		return cause(ctx, err)
 	}

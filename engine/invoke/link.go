@@ -125,7 +125,7 @@ func (l *link) exchange(ctx context.Context, q *engine.Request, p *engine.Respon
 	if t.Phases.Connect >= 0 {
 		began = time.Since(t.Base)
 	}
-	if now := began + l.until - t.Until; l.armed > l.until || l.armed-now < (l.until-now)/2 || len(q.Body) > wholeWrite {
+	if now := began + l.until - t.Until; l.armed > l.until || l.armed-now < (l.until-now)/2 || len(q.Body) > sureWrite {
 		l.arm()
 	}
 	wrote, err := l.send(q)
@@ -178,6 +178,7 @@ func (l *link) finish(wrote <-chan error, good bool) bool {
 		case <-moment.C:
 		}
 	}
+	l.armed = 0
 	_ = l.sock.SetWriteDeadline(time.Unix(1, 0)) // nobody reads the rest
 	return <-wrote == nil && good
 }

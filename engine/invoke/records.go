@@ -85,7 +85,10 @@ func (r *recordReader) follow(b []byte) (n int) {
 // quiet reports whether nothing came with the reply that is over, neither more
 // of a reply nor a goodbye. What TLS itself sends between replies is heard.
 func (l *link) quiet() bool {
-	if l.records == nil || l.records.page == nil {
+	switch pieces := l.reply.fills > 1; {
+	case l.records == nil:
+		return !pieces || still(l.sock.Conn) // its end was read to the byte
+	case l.records.page == nil && !pieces:
 		return true
 	}
 	l.armed = 0

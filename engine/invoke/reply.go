@@ -69,6 +69,9 @@ func (p *pages) put(b []byte) {
 // release gives the buffer back, after which the body of the last reply is no
 // more. What is in it beyond that reply is lost.
 func (r *replyReader) release() {
+	if cap(r.body) > keptBody {
+		r.body = nil
+	}
 	if r.buf != nil {
 		r.pages.put(r.buf)
 		r.buf, r.at, r.end = nil, 0, 0

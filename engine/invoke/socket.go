@@ -25,6 +25,7 @@ type socket struct {
 	poll   syscall.RawConn // nil where there is no direct way
 	pages  *pages
 	soon   bool // the last reply came soon
+	shared bool // somebody else may close it meanwhile: the number may be another file's then
 
 	into []byte // of the read under way; nil: into a page
 	got  int
@@ -42,7 +43,7 @@ func newSocket(c net.Conn, p *pages) *socket {
 
 // Write implements net.Conn.
 func (s *socket) Write(b []byte) (int, error) {
-	if s.poll == nil {
+	if s.poll == nil || s.shared {
 		return s.Conn.Write(b)
 	}
 	n, err := s.direct.send(b)
