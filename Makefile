@@ -95,7 +95,7 @@ test-truth: ## hold reports against what an emulator in another process wrote do
 	$(GO) test -tags truth -count=1 -timeout 30m ./examples/truth/
 
 .PHONY: test-peers
-test-peers: ## the same in three minutes, with bars that a busy machine can meet; counts must agree all the same
+test-peers: ## what bench-peers measures, in three minutes and with bars that a busy machine can meet; counts must agree all the same
 	$(GO) run ./examples/peers -rounds 3 -seconds 1 -open 3 -top 10000 -stall 10 -requests 500000 -slack 3
 
 .PHONY: test-servers

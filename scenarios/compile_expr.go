@@ -49,14 +49,9 @@ func salt(field string) uint64 {
 
 // requestEnv is what an expression of a field sees of a scope.
 func requestEnv(env map[string]string, field uint64, s *engine.Scope) *payload.Env {
-	e := &struct {
-		payload.Env
-		seed payload.Seed
-	}{}
-	e.Row, e.Vars, e.Iteration, e.Item, e.Env.Env, e.Now = s.Row, s.Vars, s.Iteration, s.Item, env, s.Now
-	e.seed[0], e.seed[1] = s.Seeds(field)
-	e.Seed = &e.seed
-	return &e.Env
+	e := &payload.Env{Row: s.Row, Vars: s.Vars, Iteration: s.Iteration, Item: s.Item, Env: env, Now: s.Now}
+	e.Seed[0], e.Seed[1] = s.Seeds(field)
+	return e
 }
 
 // A view says which parts of a reply an expression looks at, so that no other

@@ -3,10 +3,8 @@ package invoke
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
-	"net"
 	"strconv"
 	"strings"
 	"sync"
@@ -44,12 +42,11 @@ const (
 // A request is sent once: on a connection that turns out to be dead nothing of
 // it is written, and what breaks after that is a failure of the request's.
 type Fast struct {
+	opener
 	o        Options
-	tls      *tls.Config
 	maxReply int64
 	epoch    time.Time // from which links count
 	pages    pages
-	dial     func(ctx context.Context, network, address string) (net.Conn, error)
 	chosen   func(to place) // is told when a server was offered HTTP/2 and chose HTTP/1.1; nil: none is offered it
 
 	mu     sync.RWMutex
@@ -57,30 +54,15 @@ type Fast struct {
 	hosts  map[place]*host
 }
 
-// A place is where connections lead.
-type place struct {
-	secure bool
-	host   string
-}
-
-func placeOf(q *engine.Request) place { return place{q.Scheme == "https", q.Host} }
-
 var _ Transport = (*Fast)(nil)
 
 // NewFast returns a transport. Close it after use.
 func NewFast(o Options) (*Fast, error) {
-	roots, err := trusted(o.CAFile)
+	open, err := newOpener(o, "http/1.1")
 	if err != nil {
 		return nil, err
 	}
-	f := &Fast{
-		o: o, maxReply: cmp.Or(o.MaxReply, defaultMaxReply), epoch: time.Now(), dial: o.Dial, hosts: map[place]*host{},
-		tls: &tls.Config{RootCAs: roots, InsecureSkipVerify: o.Insecure, ClientSessionCache: tls.NewLRUClientSessionCache(0), NextProtos: []string{"http/1.1"}},
-	}
-	if f.dial == nil {
-		f.dial = (&net.Dialer{Timeout: 30 * time.Second}).DialContext
-	}
-	return f, nil
+	return &Fast{opener: open, o: o, maxReply: cmp.Or(o.MaxReply, defaultMaxReply), epoch: time.Now(), hosts: map[place]*host{}}, nil
 }
 
 // Close ends all connections. No exchange may be under way or follow.
@@ -140,16 +122,7 @@ func (f *Fast) Exchange(ctx context.Context, _ int, q *engine.Request, p *engine
 		}
 		now = time.Since(t.Base)
 	}
-	if packed(q, p) {
-		return unpack(p, f.maxReply)
-	}
-	return nil
-}
-
-// unpack unpacks the body of p.
-func unpack(p *engine.Response, most int64) (err error) {
-	p.Body, err = unzip(p.Body, most)
-	return err
+	return unpack(q, p, f.maxReply)
 }
 
 // again reports whether a request that failed can be sent once more: nothing of
@@ -161,9 +134,7 @@ func (h *host) again(ctx context.Context, l *link, t *Timing, err error) bool {
 	if !l.untouched || ctx.Err() != nil {
 		return false
 	}
-	start := t.Start
-	t.begin()
-	t.Start = start
+	t.again()
 	return true
 }
 
@@ -191,15 +162,8 @@ func (f *Fast) host(q *engine.Request) (*host, error) {
 			}
 		}
 	}
-	name, port, err := net.SplitHostPort(q.Host)
-	if err != nil {
-		name, port = strings.Trim(q.Host, "[]"), "80"
-		if q.Scheme == "https" {
-			port = "443"
-		}
-	}
-	h = &host{fast: f, to: placeOf(q), address: net.JoinHostPort(name, port), secure: q.Scheme == "https", name: name, all: map[*link]struct{}{}}
-	f.hosts[placeOf(q)] = h
+	h = &host{fast: f, to: placeOf(q), all: map[*link]struct{}{}}
+	f.hosts[h.to] = h
 	return h, nil
 }
 

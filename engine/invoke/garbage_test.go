@@ -37,7 +37,7 @@ func TestFastGarbage(t *testing.T) {
 	for range 10 {
 		c.Invoke(t.Context(), i, &r)
 	}
-	got := fewestAllocs(func() {
+	got := testing.AllocsPerRun(200, func() {
 		if c.Invoke(t.Context(), i, &r); r.Reply.Outcome != engine.OK {
 			t.Fatal(r.Reply.Message)
 		}
@@ -91,7 +91,7 @@ func TestH2Garbage(t *testing.T) {
 	for range 10 {
 		c.Invoke(t.Context(), i, &r)
 	}
-	got := fewestAllocs(func() {
+	got := testing.AllocsPerRun(200, func() {
 		if c.Invoke(t.Context(), i, &r); r.Reply.Outcome != engine.OK {
 			t.Fatal(r.Reply.Message)
 		}
@@ -99,15 +99,4 @@ func TestH2Garbage(t *testing.T) {
 	if got > 1 {
 		t.Errorf("%v allocations for an invocation, want at most 1", got)
 	}
-}
-
-// fewestAllocs is how many allocations a call makes: what goroutines of other
-// tests make at the same time is counted with it, so it is the best of several.
-func fewestAllocs(call func()) float64 {
-	fewest := testing.AllocsPerRun(200, call)
-	for n := 0; n < 10 && fewest > 1; n++ {
-		time.Sleep(50 * time.Millisecond)
-		fewest = min(fewest, testing.AllocsPerRun(200, call))
-	}
-	return fewest
 }

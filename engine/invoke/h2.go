@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"net"
 	"runtime"
-	"strings"
 	"sync"
 	"time"
 
@@ -28,10 +27,9 @@ var errH1 = malformed("the server does not speak HTTP/2: it did not choose it wh
 // A request is sent again only if the server cannot have processed it: nothing
 // of it had gone out, or the server said so (RFC 9113, section 8.7).
 type H2 struct {
+	opener
 	o        Options
-	tls      *tls.Config
 	maxReply int64
-	dial     func(ctx context.Context, network, address string) (net.Conn, error)
 	static   *[61]h2field
 	spare    sync.Pool      // of *h2stream
 	running  sync.WaitGroup // what reads and writes connections
@@ -45,21 +43,15 @@ var _ Transport = (*H2)(nil)
 
 // NewH2 returns a transport. Close it after use.
 func NewH2(o Options) (*H2, error) {
-	roots, err := trusted(o.CAFile)
+	offers := []string{"h2", "http/1.1"}
+	if o.Protocol == "h2" {
+		offers = offers[:1]
+	}
+	open, err := newOpener(o, offers...)
 	if err != nil {
 		return nil, err
 	}
-	h := &H2{
-		o: o, maxReply: cmp.Or(o.MaxReply, defaultMaxReply), dial: o.Dial, static: staticFields(), hosts: map[place]*h2host{},
-		tls: &tls.Config{RootCAs: roots, InsecureSkipVerify: o.Insecure, ClientSessionCache: tls.NewLRUClientSessionCache(0), NextProtos: []string{"h2"}},
-	}
-	if o.Protocol == "" || o.Protocol == "auto" {
-		h.tls.NextProtos = []string{"h2", "http/1.1"}
-	}
-	if h.dial == nil {
-		h.dial = (&net.Dialer{Timeout: 30 * time.Second}).DialContext
-	}
-	return h, nil
+	return &H2{opener: open, o: o, maxReply: cmp.Or(o.MaxReply, defaultMaxReply), static: staticFields(), hosts: map[place]*h2host{}}, nil
 }
 
 // Close ends all connections. No exchange may be under way or follow.
@@ -77,6 +69,7 @@ func (h *H2) Close() {
 // again.
 func (h *H2) Exchange(ctx context.Context, worker int, q *engine.Request, p *engine.Response, t *Timing) error {
 	t.begin()
+	t.Now = 0 // a connection may have to be waited for
 	host, err := h.host(q)
 	if err != nil {
 		t.End = time.Since(t.Base)
@@ -114,9 +107,7 @@ func (h *H2) exchange(ctx context.Context, worker int, host *h2host, x *h2conn, 
 		if s.busy && sleep(ctx, min(time.Until(until), longestPause, time.Millisecond<<min(n, 10))) != nil {
 			return err
 		}
-		start := t.Start
-		t.begin()
-		t.Start = start
+		t.again()
 		x = nil
 	}
 	p.Status, p.Proto = s.head.status, "HTTP/2.0"
@@ -126,12 +117,7 @@ func (h *H2) exchange(ctx context.Context, worker int, host *h2host, x *h2conn, 
 		s.body = nil
 	}
 	h.spare.Put(s)
-	if packed(q, p) {
-		var err error
-		p.Body, err = unzip(p.Body, h.maxReply)
-		return err
-	}
-	return nil
+	return unpack(q, p, h.maxReply)
 }
 
 // carry makes one exchange on the connection, which is locked and has a place
@@ -214,16 +200,9 @@ func (h *H2) host(q *engine.Request) (*h2host, error) {
 			}
 		}
 	}
-	name, port, err := net.SplitHostPort(q.Host)
-	if err != nil {
-		name, port = strings.Trim(q.Host, "[]"), "80"
-		if q.Scheme == "https" {
-			port = "443"
-		}
-	}
-	host = &h2host{h2: h, address: net.JoinHostPort(name, port), secure: q.Scheme == "https", name: name, all: map[*h2conn]struct{}{}, limit: -1}
+	host = &h2host{h2: h, to: placeOf(q), all: map[*h2conn]struct{}{}, limit: -1}
 	host.list.Store(new([]*h2conn))
-	h.hosts[placeOf(q)] = host
+	h.hosts[host.to] = host
 	return host, nil
 }
 

@@ -204,9 +204,18 @@ func (d *h2decoder) literal(b []byte) (*h2text, []byte, error) {
 	if huffman {
 		hash = ^hash
 	}
-	slot := &d.texts[hash%uint64(len(d.texts))]
-	if slot.hash == hash && slot.raw == string(raw) && slot.text != "" {
-		return slot, rest, nil
+	// A text may be in either of two places, so that two that come in every reply
+	// do not drive each other out for having a place in common.
+	slot, other := &d.texts[hash%uint64(len(d.texts))], &d.texts[hash>>32%uint64(len(d.texts))]
+	for _, at := range [...]*h2text{slot, other} {
+		if at.hash == hash && at.raw == string(raw) && at.text != "" {
+			return at, rest, nil
+		}
+	}
+	switch {
+	case slot.missed == hash:
+	case other.missed == hash, slot.missed != 0 && other.missed == 0: // one that nobody wants yet
+		slot = other
 	}
 	made := h2text{hash: hash}
 	if huffman {

@@ -2,9 +2,7 @@ package invoke
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
-	"net/http/httptrace"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -14,10 +12,8 @@ import (
 // An h2host has the connections to one address, and those who wait for a place
 // on one. Its lock is taken before a connection's.
 type h2host struct {
-	h2      *H2
-	address string // to dial
-	secure  bool
-	name    string // for TLS
+	h2 *H2
+	to place
 
 	list    atomic.Pointer[[]*h2conn] // those that take exchanges; never changed, but replaced
 	waiting atomic.Int32              // who is in the queue, or about to look whether to be
@@ -323,32 +319,20 @@ func (h *h2host) forget() bool {
 
 // dial dials, and tells t what that took.
 func (h *h2host) dial(ctx context.Context, until time.Time, t *Timing) (net.Conn, *h2wire, error) {
-	now := func() time.Duration { return time.Since(t.Base) }
 	if t.Start < 0 {
-		t.Start = now()
+		t.Start = time.Since(t.Base)
 	}
 	ctx, cancel := context.WithDeadlineCause(ctx, until, errTimeout)
 	defer cancel()
-	dns := never
-	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		DNSStart: func(httptrace.DNSStartInfo) { dns = now() },
-		DNSDone:  func(httptrace.DNSDoneInfo) { t.Phases.DNS = now() - dns },
-	})
-	connect := now()
-	raw, err := h.h2.dial(traced, "tcp", h.address)
+	raw, err := h.h2.reach(ctx, h.to, t)
 	if err != nil {
-		return nil, nil, cause(ctx, err)
+		return nil, nil, err
 	}
-	t.Phases.Connect = now() - connect - max(0, t.Phases.DNS)
 	wire := newWire(raw)
-	if !h.secure {
+	if !h.to.secure {
 		return wire, wire, nil
 	}
-	began := now()
-	config := h.h2.tls.Clone()
-	config.ServerName = h.name
-	secure := tls.Client(wire, config)
-	err = secure.HandshakeContext(ctx)
+	secure, err := h.h2.encrypt(ctx, wire, h.to, t)
 	if err == nil && wire.behind() {
 		err = wire.drain()
 	}
@@ -356,7 +340,6 @@ func (h *h2host) dial(ctx context.Context, until time.Time, t *Timing) (net.Conn
 		_ = raw.Close()
 		return nil, nil, cause(ctx, err)
 	}
-	t.Phases.TLS = now() - began
 	if secure.ConnectionState().NegotiatedProtocol != "h2" {
 		_ = secure.Close()
 		return nil, nil, errH1

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"time"
 )
@@ -327,9 +326,4 @@ func (x *h2conn) settle(s *h2stream, code h2code, err error) {
 	x.in.wakes++
 	x.in.freed = true
 	x.end(s, code, err)
-}
-
-// tooLarge says that a body is.
-func tooLarge(status int, most int64) error {
-	return &exchangeError{detail: detailTooLarge, message: fmt.Sprintf("the reply (status %d) is larger than %d bytes, the most that is read", status, most)}
 }

@@ -3,9 +3,6 @@ package invoke
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
-	"net/http/httptrace"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,11 +10,8 @@ import (
 
 // A host has the connections to one address.
 type host struct {
-	fast    *Fast
-	to      place
-	address string // to dial
-	secure  bool
-	name    string // for TLS
+	fast *Fast
+	to   place
 
 	pinned bool        // there are requests that know it: it is never forgotten; guarded by the transport
 	h1     atomic.Bool // it speaks HTTP/1.1, as far as is known
@@ -109,8 +103,8 @@ func (h *host) dial(ctx context.Context, t *Timing) (l *link, err error) {
 }
 
 // youngDials is how many connections are opened at once, as far as that was
-// begun in the last youngTime: 8,000 in a second, and 2,000 over TLS. Opening
-// one takes more of the processor than ten requests do. Whoever needed one while
+// begun in the last youngTime: some thousands in a second. Opening one takes
+// more of the processor than ten requests do. Whoever needed one while
 // the generator was late would make it later, and the next ones need more: at
 // 20,000/s that never ended.
 const (
@@ -122,7 +116,7 @@ const (
 // reserve makes room for another connection, if there may be one. h.mu is held.
 func (h *host) reserve() bool {
 	most := youngDials
-	if h.secure {
+	if h.to.secure {
 		most = youngDialsTLS
 	}
 	if h.full() || h.young >= most {
@@ -260,27 +254,17 @@ func (h *host) drop(l *link) {
 
 // connect opens a connection, and tells t what that took.
 func (h *host) connect(ctx context.Context, t *Timing) (*link, error) {
-	now := func() time.Duration { return time.Since(t.Base) }
-	t.Start = now()
+	t.Start = time.Since(t.Base)
 	ctx, cancel := context.WithDeadlineCause(ctx, t.Base.Add(t.Until), errTimeout)
 	defer cancel()
-	traced := ctx
-	if _, err := netip.ParseAddr(h.name); err != nil { // there is a name to look up
-		dns := never
-		traced = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-			DNSStart: func(httptrace.DNSStartInfo) { dns = now() },
-			DNSDone:  func(httptrace.DNSDoneInfo) { t.Phases.DNS = now() - dns },
-		})
-	}
-	raw, err := h.fast.dial(traced, "tcp", h.address)
+	raw, err := h.fast.reach(ctx, h.to, t)
 	if err != nil {
-		return nil, cause(ctx, err)
+		return nil, err
 	}
-	t.Phases.Connect = now() - t.Start - max(0, t.Phases.DNS)
 	sock := newSocket(raw, &h.fast.pages)
 	l := &link{Conn: sock, sock: sock, host: h}
 	l.reply = replyReader{from: l, pages: &h.fast.pages, clock: func() { l.first = time.Since(l.base) }}
-	if h.secure {
+	if h.to.secure {
 		if err := l.encrypt(ctx, t); err != nil {
 			return nil, err
 		}
@@ -300,33 +284,19 @@ func (h *host) connect(ctx context.Context, t *Timing) (*link, error) {
 // encrypt shakes hands. The connection is closed on an error, unless that is a
 // *h2found.
 func (l *link) encrypt(ctx context.Context, t *Timing) error {
-	began := time.Since(t.Base)
-	config := l.host.fast.tls.Clone()
-	config.ServerName = l.host.name
 	l.records = &recordReader{sock: l.sock}
 	l.counted = &conn{Conn: l.sock, from: l.records, gone: func() {}}
-	secure := tls.Client(l.counted, config)
 	l.sock.shared = true // the end of ctx closes it
-	err := secure.HandshakeContext(ctx)
+	secure, err := l.host.fast.opener.encrypt(ctx, l.counted, l.host.to, t)
 	l.sock.shared = false
 	if err != nil {
 		_ = l.sock.Close()
-		return cause(ctx, err)
+		return err
 	}
-	t.Phases.TLS = time.Since(t.Base) - began
 	if secure.ConnectionState().NegotiatedProtocol == "h2" {
 		l.host.h1.Store(false)
 		return &h2found{secure: secure, under: l.counted, raw: l.sock.Conn, ahead: l.records.rest()}
 	}
 	l.Conn = secure
 	return nil
-}
-
-// cause is why a context ended, where it has, in place of an error that only
-// says so.
-func cause(ctx context.Context, err error) error {
-	if c := context.Cause(ctx); c != nil {
-		return c
-	}
-	return err
 }

@@ -53,6 +53,13 @@ func (t *Timing) begin() {
 	t.Start, t.End, t.Phases, t.Reused, t.BytesOut, t.BytesIn = never, 0, engine.NoPhases(), false, 0, 0
 }
 
+// again makes t one of a next try at the same exchange.
+func (t *Timing) again() {
+	start := t.Start
+	t.begin()
+	t.Start = start
+}
+
 // bound returns a context that ends with ctx, or when the exchange must have.
 func (t *Timing) bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	if t.Until == 0 {
@@ -164,6 +171,9 @@ func (c *Client) prepare(ctx context.Context, k *known, r *engine.Result) (t *Ti
 	if err := c.encode(r, k, t.Now); err != nil {
 		c.rejected(r, err)
 		return nil, waited, nil
+	}
+	if !r.Request.Shared {
+		t.Now = time.Since(c.Base) // writing and signing it took time, which is ours
 	}
 	if k.browser == nil {
 		return t, waited, nil

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"volley/engine"
+	"volley/engine/auth"
 )
 
 // TestCutHandshakeWritesNowhereElse ends a handshake, which closes its
@@ -262,4 +263,31 @@ func TestH2HasNoPreflight(t *testing.T) {
 	if a := r.Attempts[0]; a.Outcome != engine.OK || a.Phases.Preflight >= 0 {
 		t.Errorf("%v %v: preflight %v, want less than 0", a.Outcome, r.Reply.Message, a.Phases.Preflight)
 	}
+}
+
+// A slowly method takes its time to write a request.
+type slowly struct{ at }
+
+func (m slowly) Encode(i *engine.Invocation, g auth.Grant, now time.Time, to *engine.Request) error {
+	time.Sleep(50 * ms)
+	return m.at.Encode(i, g, now, to)
+}
+
+// TestWritingARequestIsNoService holds that signing, say, is our lateness, on a
+// connection that is there as on one that is opened.
+func TestWritingARequestIsNoService(t *testing.T) {
+	both(t, func(t *testing.T, open func(t testing.TB, o Options) Transport) {
+		s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		defer s.Close()
+		c := &Client{Transport: open(t, Options{}), Base: time.Now()}
+		u := address(ask(t, "POST", s.URL, ""))
+		i := call(func(i *engine.Invocation) { i.Step.Target.Method = slowly{at{plain{}, u}} })
+		for n := range 3 {
+			var r engine.Result
+			i.Due = time.Since(c.Base)
+			if c.Invoke(t.Context(), i, &r); r.Lateness() < 49*ms || r.Attempts[0].Reused != (n > 0) {
+				t.Errorf("request %d: late %v, service %v, reused %v", n, r.Lateness(), r.Service(), r.Attempts[0].Reused)
+			}
+		}
+	})
 }

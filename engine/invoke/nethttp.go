@@ -5,8 +5,6 @@ import (
 	"cmp"
 	"compress/gzip"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -83,13 +81,9 @@ func NewHTTP(o Options) (*HTTP, error) {
 		maxReply:  cmp.Or(o.MaxReply, defaultMaxReply),
 		h2only:    o.Protocol == "h2",
 		conns: &conns{
-			dial:  o.Dial,
 			open:  map[*conn]struct{}{},
 			dials: map[*context.CancelCauseFunc]struct{}{},
 		},
-	}
-	if h.conns.dial == nil {
-		h.conns.dial = (&net.Dialer{Timeout: 30 * time.Second}).DialContext
 	}
 	var protocols http.Protocols
 	switch o.Protocol {
@@ -107,17 +101,14 @@ func NewHTTP(o Options) (*HTTP, error) {
 	if o.Connections < 0 || o.MaxIdle < 0 || o.MaxReply < 0 {
 		return nil, fmt.Errorf("connections: %d, idle connections: %d, largest reply: %d; none may be less than 0", o.Connections, o.MaxIdle, o.MaxReply)
 	}
-	roots, err := trusted(o.CAFile)
+	open, err := newOpener(o)
 	if err != nil {
 		return nil, err
 	}
+	h.conns.dial = open.dial
 	h.rt = &http.Transport{
-		DialContext: h.conns.connect,
-		TLSClientConfig: &tls.Config{
-			RootCAs:            roots,
-			InsecureSkipVerify: o.Insecure,
-			ClientSessionCache: tls.NewLRUClientSessionCache(0),
-		},
+		DialContext:            h.conns.connect,
+		TLSClientConfig:        open.tls,
 		TLSHandshakeTimeout:    30 * time.Second,
 		DisableKeepAlives:      o.NoKeepAlive,
 		DisableCompression:     true,
@@ -139,22 +130,6 @@ func NewHTTP(o Options) (*HTTP, error) {
 		}
 	}
 	return h, nil
-}
-
-// trusted returns the system's certificates with more added; nil for the
-// system's alone.
-func trusted(more []byte) (*x509.CertPool, error) {
-	if len(more) == 0 {
-		return nil, nil
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if !pool.AppendCertsFromPEM(more) {
-		return nil, errors.New("ca-file: has no certificate in it; it must be PEM, with lines -----BEGIN CERTIFICATE-----")
-	}
-	return pool, nil
 }
 
 // proxyAnswer turns what a proxy says to CONNECT into an error with a name.
@@ -188,8 +163,8 @@ func (h *HTTP) Exchange(ctx context.Context, _ int, q *engine.Request, p *engine
 	if quiet := tr.finish(t, time.Since(t.Base), int64(len(q.Body))); quiet && err == nil {
 		h.traces.Put(tr)
 	}
-	if err == nil && packed(q, p) {
-		p.Body, err = unzip(p.Body, h.maxReply) // our work, and so after the end
+	if err == nil {
+		err = unpack(q, p, h.maxReply) // our work, and so after the end
 	}
 	return err
 }
@@ -300,7 +275,7 @@ func (h *HTTP) receive(q *engine.Request, resp *http.Response, p *engine.Respons
 	body, err := readAll(resp.Body, resp.ContentLength, h.maxReply, q.Verb == "HEAD")
 	t.BytesIn = int64(len(body))
 	if err == nil && int64(len(body)) > h.maxReply {
-		err = &exchangeError{detail: detailTooLarge, message: fmt.Sprintf("the reply (status %d) is larger than %d bytes, the most that is read", resp.StatusCode, h.maxReply)}
+		err = tooLarge(resp.StatusCode, h.maxReply)
 	}
 	if err != nil {
 		return err
@@ -336,6 +311,15 @@ func readAll(from io.Reader, length, most int64, none bool) ([]byte, error) {
 		return body, err
 	}
 	return io.ReadAll(io.LimitReader(from, most+1))
+}
+
+// unpack unpacks the body of p, the reply to q, if it has to be: nobody sees then
+// that it was packed but by its header.
+func unpack(q *engine.Request, p *engine.Response, most int64) (err error) {
+	if packed(q, p) {
+		p.Body, err = unzip(p.Body, most)
+	}
+	return err
 }
 
 // packed reports whether there is a body to unpack. HEAD, 204 and 304 tell of

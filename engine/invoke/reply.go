@@ -14,10 +14,7 @@ import (
 // Limits of what a reply may be, beside the body's.
 const (
 	maxInterim   = 16      // 1xx replies before the final one
-	maxChunkLine = 4 << 10 // bytes of a chunk's size with its extensions
 	maxKnownHead = 2 << 10 // bytes of a head that is kept to know it again
-	maxTrailers  = 4 << 10 // bytes of all trailers, as net/http has it
-	maxExcess    = 16 << 10
 	readSize     = 8 << 10 // bytes asked for at once
 )
 
@@ -404,7 +401,7 @@ func (r *replyReader) receive(verb string, most int64, p *engine.Response, f fra
 		p.Body, err = r.rest(most)
 	}
 	if err == nil && int64(len(p.Body)) > most {
-		err = &exchangeError{detail: detailTooLarge, message: fmt.Sprintf("the reply (status %d) is larger than %d bytes, the most that is read", p.Status, most)}
+		err = tooLarge(p.Status, most)
 	}
 	// What comes without having been asked for belongs to nobody.
 	return err == nil && !f.close && r.at == r.end, err
@@ -438,113 +435,6 @@ func (r *replyReader) more(n int) error {
 	m, err := io.ReadFull(r.from, r.body[got:])
 	r.body = r.body[:got+m]
 	return unexpected(err)
-}
-
-// chunks reads a body in chunks, and the trailers after it, which nobody wants.
-func (r *replyReader) chunks(most int64) ([]byte, error) {
-	r.body = r.body[:0]
-	for excess := 0; ; {
-		text, err := r.chunkLine(maxChunkLine)
-		if err != nil {
-			return nil, err
-		}
-		n, err := chunkSize(text)
-		// Sixteen bytes beside the data are anybody's for each chunk, and twice as
-		// many as it has data: net/http's measure of extensions without end.
-		excess = max(0, excess+len(text)+len("\r\n")-16-2*int(min(n, maxExcess)))
-		switch {
-		case err != nil:
-			return nil, err
-		case excess > maxExcess:
-			return nil, malformed("the chunks of the reply have more beside their data than data")
-		case n == 0:
-			return r.body, r.trailers()
-		case int64(len(r.body))+n > most:
-			return nil, &exchangeError{detail: detailTooLarge, message: fmt.Sprintf("the reply is larger than %d bytes, the most that is read", most)}
-		}
-		for n > 0 {
-			if r.at == r.end {
-				if err := r.fill(); err != nil {
-					return nil, unexpected(err)
-				}
-			}
-			part := r.buf[r.at:min(r.end, r.at+int(n))]
-			r.body = append(r.body, part...)
-			r.at += len(part)
-			n -= int64(len(part))
-		}
-		if text, err = r.chunkLine(2); err != nil {
-			return nil, err
-		}
-		if len(text) != 0 {
-			return nil, malformed("a chunk of the reply is longer than it says")
-		}
-	}
-}
-
-// chunkLine returns the next line, of at most so many bytes with its end.
-func (r *replyReader) chunkLine(most int) ([]byte, error) {
-	for scan := r.at; ; {
-		if nl := bytes.IndexByte(r.buf[scan:r.end], '\n'); nl >= 0 {
-			text := r.buf[r.at : scan+nl]
-			r.at = scan + nl + 1
-			if len(text)+1 > most {
-				return nil, malformed("a line between the chunks of the reply is too long, or a chunk longer than it says")
-			}
-			if bytes.IndexByte(text, '\r') != len(text)-1 || len(text) == 0 {
-				// Some read a bare line feed or carriage return as an end, and some do not.
-				return nil, malformed("a line between the chunks of the reply does not end with CR LF")
-			}
-			return text[:len(text)-1], nil
-		}
-		whole := r.end - r.at
-		if whole >= most {
-			return nil, malformed("a line between the chunks of the reply is too long, or a chunk longer than it says")
-		}
-		if err := r.fill(); err != nil {
-			return nil, unexpected(err)
-		}
-		scan = r.at + whole
-	}
-}
-
-// chunkSize reads chunk-size [chunk-ext] (RFC 9112, section 7.1). Extensions
-// mean nothing to us.
-func chunkSize(text []byte) (int64, error) {
-	digits, _, _ := bytes.Cut(bytes.TrimRight(text, " \t"), []byte(";"))
-	if len(digits) == 0 || len(digits) > 15 {
-		return 0, malformed("%s is not the size of a chunk", shown(string(text)))
-	}
-	var n int64
-	for _, c := range digits {
-		switch {
-		case c >= '0' && c <= '9':
-			c -= '0'
-		case c|0x20 >= 'a' && c|0x20 <= 'f':
-			c = c | 0x20 - 'a' + 10
-		default:
-			return 0, malformed("%s is not the size of a chunk", shown(string(text)))
-		}
-		n = n<<4 | int64(c)
-	}
-	return n, nil
-}
-
-// trailers reads as far as the empty line.
-func (r *replyReader) trailers() error {
-	for left := maxTrailers; ; {
-		text, err := r.chunkLine(left)
-		if err != nil {
-			return err
-		}
-		if len(text) == 0 {
-			return nil
-		}
-		if _, _, err := field(string(text)); err != nil {
-			return err
-		}
-		left -= len(text) + 2
-	}
 }
 
 // rest reads until the connection is closed, or one byte above most.
@@ -584,4 +474,9 @@ func shown(text string) string {
 		return fmt.Sprintf("%q…", text[:most])
 	}
 	return fmt.Sprintf("%q", text)
+}
+
+// tooLarge says that a body is.
+func tooLarge(status int, most int64) error {
+	return &exchangeError{detail: detailTooLarge, message: fmt.Sprintf("the reply (status %d) is larger than %d bytes, the most that is read", status, most)}
 }

@@ -6,9 +6,15 @@ import "golang.org/x/sys/unix"
 // enough for n more. It makes the table larger when it has to, at 64, 128, 256
 // files and so on, and the thread that opened a file too many waits for all
 // processors to have noticed: 10 to 20 ms, in which nothing else is sent. Where
-// that does not work, the table grows as it is needed.
+// that does not work, or few files are to come, the table grows as it is needed.
 func MakeRoomForFiles(n int) {
-	const others = 64 // standard streams, the run folder, the poller
+	const (
+		others = 32 // standard streams, the run folder, the poller
+		always = 64 // files that there is room for from the start
+	)
+	if n+others <= always {
+		return
+	}
 	limit := unix.Rlimit{}
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
 		return

@@ -41,15 +41,12 @@ type Env struct {
 
 	Now  time.Time  `expr:"-"` // what now() gives: start of the run + due time
 	Rand *rand.Rand `expr:"-"` // seeded by the caller; nil, without a Seed, makes the random functions an error
-	Seed *Seed      `expr:"-"` // what Rand is made of when a function first asks for it: most ask for none
+	Seed [2]uint64  `expr:"-"` // what Rand is made of when a function first asks for it, for most ask for none; zero is none
 }
-
-// A Seed is what random numbers come from.
-type Seed [2]uint64
 
 // random returns the source of random numbers; nil if there is none.
 func (e *Env) random() *rand.Rand {
-	if e.Rand == nil && e.Seed != nil {
+	if e.Rand == nil && e.Seed != [2]uint64{} {
 		e.Rand = rand.New(rand.NewPCG(e.Seed[0], e.Seed[1]))
 	}
 	return e.Rand

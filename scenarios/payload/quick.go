@@ -369,16 +369,7 @@ func (s *scanner) number() {
 		s.bad = true
 	}
 	if s.eat('e') || s.eat('E') {
-		if !s.eat('+') {
-			s.eat('-')
-		}
-		if !s.digits() {
-			s.bad = true
-		}
 		s.bad = true // it may be beyond all numbers
-	}
-	if s.at < len(s.in) && s.in[s.at] >= '0' && s.in[s.at] <= '9' {
-		s.bad = true
 	}
 }
 
