@@ -367,15 +367,10 @@ func (r *Run) serve(work context.Context, c *caller) {
 	}
 }
 
-// firstCallers is for how long a rate's callers are hired before the load
-// begins: enough for what answers within that time.
-const firstCallers = 5 * time.Millisecond
-
 // staff hires the first callers of an open run ahead of their first iteration.
 // The first milliseconds have enough to do with opening connections.
 func (r *Run) staff(work context.Context) {
-	rate, _ := r.load.Level.Level(0)
-	for range min(r.load.MaxInFlight, int(rate*firstCallers.Seconds())) {
+	for range r.load.First() {
 		c := r.hire()
 		r.callers.Go(func() {
 			grow()

@@ -28,6 +28,37 @@ type Plan struct {
 	Cost *Cost // nil: prices are not known
 }
 
+// First returns the invocations with which an iteration begins: those that are
+// on the wire before any of them has been answered, as often as they are. Where
+// only a row or chance can tell, it may leave some out.
+func (p *Plan) First() []*Invoke {
+	var first []*Invoke
+	steps := p.Steps
+	for len(steps) > 0 {
+		s := &steps[0]
+		switch {
+		case s.Invoke != nil:
+			return append(first, s.Invoke)
+		case s.Group != nil:
+			members := s.Group.Members
+			if s.Group.Limit > 0 {
+				members = members[:min(len(members), s.Group.Limit)]
+			}
+			for i := range members {
+				if in := members[i].Invoke; in != nil {
+					first = append(first, in)
+				}
+			}
+			return first
+		case s.Pick != nil:
+			steps = s.Pick[0].Steps
+		default:
+			steps = s.Sequence
+		}
+	}
+	return nil
+}
+
 // Targets returns where the plan's invocations go, each once.
 func (p *Plan) Targets() []*Target {
 	var all []*Target
@@ -115,6 +146,26 @@ type Load struct {
 	WaitWhenBusy bool          // at MaxInFlight: wait, where the default is to drop
 	MaxRate      float64       // a ceiling on attempts per second over all steps; 0: none
 	GracefulStop time.Duration // how long the last iterations may take to finish
+}
+
+// firstMoment is how long a load must have begun for those iterations not to
+// belong to its first any more that begin then: most of what follows is sent by
+// callers, and over connections, that are free again.
+const firstMoment = 5 * time.Millisecond
+
+// First returns how many iterations begin together when the load does.
+func (l *Load) First() int {
+	if l.Arrivals == nil {
+		n, _, _ := l.Crowd.Callers(0)
+		return n
+	}
+	due := l.Arrivals()
+	for n := range l.MaxInFlight {
+		if at, ok := due.Due(int64(n)); !ok || at >= firstMoment {
+			return n
+		}
+	}
+	return l.MaxInFlight
 }
 
 // A Step is one line of an iteration. Exactly one of Invoke, Group, Sequence,

@@ -132,6 +132,7 @@ func mixed() *record.Document {
 	d := usual()
 	d.ExitCode, d.Ended = 115, "the budget of 5 is used up: invocations so far 36000, cost up to 5.003"
 	d.Series, d.Errors, d.Thresholds = nil, nil, nil
+	d.Transports = []record.Transport{{Host: "https://a", By: "volley", Protocol: "HTTP/1.1", OpenedAhead: 30}, {Host: "https://b", By: "volley", Protocol: "HTTP/1.1", OpenedAhead: 4}}
 	for i, m := range []string{"http-api", "http-function", "web", "node-sdk", "web-sdk", "mini-program", "control-plane"} {
 		s := series([]string{"getUserInfo", "page", "orders"}[i%3]+strings.Repeat("2", i/6), 5142, 0, 31000)
 		if i == 4 {

@@ -135,11 +135,29 @@ func (a *Auto) exchange(ctx context.Context, by carrier, worker int, q *engine.R
 // turn goes on by HTTP/2 where an exchange by HTTP/1.1 ended because the server
 // will have it so.
 func (a *Auto) turn(ctx context.Context, worker int, q *engine.Request, p *engine.Response, t *Timing, err error) error {
-	if found, ok := errors.AsType[*h2found](err); ok {
-		a.learn(placeOf(q), way{by: byH2})
-		return a.h2.adopt(ctx, worker, found, q, p, t)
+	c, ok := errors.AsType[*h2found](err)
+	if !ok {
+		return err
 	}
-	return err
+	host, x, err := a.found(q, c)
+	if err != nil {
+		return err
+	}
+	if x == nil {
+		t.Phases = engine.NoPhases() // those of a connection that is closed again
+	} else {
+		x.mu.Lock()
+	}
+	return a.h2.exchange(ctx, worker, host, x, q, p, t)
+}
+
+// found gives a connection that speaks HTTP/2 to those that do, before anybody
+// knows that others could be opened. It comes with a place reserved; nil where
+// there is no room for it.
+func (a *Auto) found(q *engine.Request, c *h2found) (*h2host, *h2conn, error) {
+	host, x, err := a.h2.take(c, q)
+	a.learn(placeOf(q), way{by: byH2})
+	return host, x, err
 }
 
 // Prepare does what can be done ahead.
@@ -240,6 +258,7 @@ type Way struct {
 	Because     string // why they went by net/http; "" where they did not
 	Protocol    string // HTTP/1.1 or HTTP/2; "" where that was net/http's business, or no connection was made
 	Connections int    // of HTTP/2: the most at once
+	Ahead       int    // connections that were opened before anybody needed them
 	Streams     int    // of HTTP/2: how many the server lets onto one connection; less than 0: it did not say
 }
 
@@ -256,10 +275,10 @@ func (a *Auto) Ways() []Way {
 		one := Way{Host: scheme + to.host, Because: w.because, Streams: -1}
 		switch w.by {
 		case byFast:
-			one.Protocol = "HTTP/1.1"
+			one.Protocol, one.Ahead = "HTTP/1.1", a.fast.ahead(to)
 		case byH2:
 			one.Protocol = "HTTP/2"
-			one.Connections, one.Streams = a.h2.seen(to)
+			one.Connections, one.Streams, one.Ahead = a.h2.seen(to)
 		}
 		all = append(all, one)
 	}

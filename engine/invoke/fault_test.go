@@ -58,12 +58,16 @@ func certificate(t testing.TB, expired bool, names ...string) (tls.Certificate, 
 func tlsServer(t testing.TB, cert tls.Certificate, h2 bool, h http.HandlerFunc) string {
 	t.Helper()
 	s := httptest.NewUnstartedServer(h)
-	s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+	s.TLS = tlsConfig(cert)
 	s.EnableHTTP2 = h2
 	s.Config.ErrorLog = quiet()
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	return s.URL
+}
+
+func tlsConfig(cert tls.Certificate) *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{cert}}
 }
 
 func quiet() *log.Logger { return log.New(io.Discard, "", 0) }

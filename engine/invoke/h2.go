@@ -206,18 +206,19 @@ func (h *H2) host(q *engine.Request) (*h2host, error) {
 	return host, nil
 }
 
-// seen returns how many connections there were to a place at most, and how many
-// streams its server wants on one; less than 0 where it did not say.
-func (h *H2) seen(to place) (connections, streams int) {
+// seen returns how many connections there were to a place at most, how many
+// streams its server wants on one, less than 0 where it did not say, and how
+// many connections were opened ahead.
+func (h *H2) seen(to place) (connections, streams, ahead int) {
 	h.mu.RLock()
 	host := h.hosts[to]
 	h.mu.RUnlock()
 	if host == nil {
-		return 0, -1
+		return 0, -1, 0
 	}
 	host.mu.Lock()
 	defer host.mu.Unlock()
-	return host.most, host.limit
+	return host.most, host.limit, int(host.early.Load())
 }
 
 // An h2found is a connection that was dialled for HTTP/1.1, and whose server
@@ -231,19 +232,20 @@ type h2found struct {
 
 func (*h2found) Error() string { return "the server speaks HTTP/2" }
 
-// adopt takes a connection that speaks HTTP/2, and makes the exchange.
-func (h *H2) adopt(ctx context.Context, worker int, found *h2found, q *engine.Request, p *engine.Response, t *Timing) error {
+// take takes a connection that speaks HTTP/2. It comes with a place reserved;
+// nil where there is no room for it.
+func (h *H2) take(found *h2found, q *engine.Request) (*h2host, *h2conn, error) {
 	host, err := h.host(q)
 	if err != nil {
 		_ = found.secure.Close()
-		return err
+		return nil, nil, err
 	}
 	wire := newWire(found.raw)
 	wire.end = copy(wire.buf, found.ahead)
 	found.under.Conn, found.under.from = wire, nil // nobody uses it at the moment
 	x := host.adopt(found.secure, wire)
-	if x == nil {
-		t.Phases = engine.NoPhases() // those of a connection that is closed again
+	if x != nil {
+		x.mu.Unlock()
 	}
-	return h.exchange(ctx, worker, host, x, q, p, t)
+	return host, x, nil
 }

@@ -271,7 +271,7 @@ func TestH2Limits(t *testing.T) {
 			if most.Load() > tt.most || onOne.Load() > tt.onOne || conns.Load() != tt.conns {
 				t.Errorf("%d at once, %d on one connection, %d connections; want %d, %d, %d", most.Load(), onOne.Load(), conns.Load(), tt.most, tt.onOne, tt.conns)
 			}
-			if c, s := h.seen(placeOf(ask(t, "GET", base, ""))); int64(c) != tt.conns || s != int(tt.limit) {
+			if c, s, _ := h.seen(placeOf(ask(t, "GET", base, ""))); int64(c) != tt.conns || s != int(tt.limit) {
 				t.Errorf("%d connections seen, a limit of %d", c, s)
 			}
 		})

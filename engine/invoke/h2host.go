@@ -17,6 +17,7 @@ type h2host struct {
 
 	list    atomic.Pointer[[]*h2conn] // those that take exchanges; never changed, but replaced
 	waiting atomic.Int32              // who is in the queue, or about to look whether to be
+	early   atomic.Int64              // connections that were opened before anybody needed them
 
 	mu      sync.Mutex
 	closed  bool
@@ -261,7 +262,7 @@ func (h *h2host) open(ctx context.Context, until time.Time, t *Timing) (*h2conn,
 func (h *h2host) adopt(c net.Conn, wire *h2wire) *h2conn {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed || h.counted > 0 && h.counted >= h.h2.o.Connections {
+	if most := h.h2.o.Connections; h.closed || most > 0 && h.counted >= most {
 		_ = c.Close() // it is given up, whatever it says
 		return nil
 	}

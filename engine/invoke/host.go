@@ -13,8 +13,9 @@ type host struct {
 	fast *Fast
 	to   place
 
-	pinned bool        // there are requests that know it: it is never forgotten; guarded by the transport
-	h1     atomic.Bool // it speaks HTTP/1.1, as far as is known
+	pinned bool         // there are requests that know it: it is never forgotten; guarded by the transport
+	h1     atomic.Bool  // it speaks HTTP/1.1, as far as is known
+	early  atomic.Int64 // connections that were opened before anybody needed them
 
 	mu      sync.Mutex
 	idle    []*link // the latest used last

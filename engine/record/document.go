@@ -48,6 +48,7 @@ type Transport struct {
 
 	Protocol     string `json:"protocol,omitempty"`      // HTTP/1.1 or HTTP/2; "" where it is not known
 	Connections  int    `json:"connections,omitempty"`   // of HTTP/2: the most at once
+	OpenedAhead  int    `json:"opened_ahead,omitempty"`  // connections that were opened before the start
 	StreamsLimit *int   `json:"streams_limit,omitempty"` // of HTTP/2: how many requests at once the server lets onto one connection; nil: it did not say
 }
 

@@ -81,6 +81,9 @@ func (s *session) rowless(ctx context.Context, fired error) error {
 	return Hinted(fmt.Errorf("data.file: %s: there are no rows", strings.Join(s.c.Data.Files, ", ")), "every iteration takes a row: add some")
 }
 
+// connecting is how long a run may open connections before it begins.
+const connecting = 3 * time.Second
+
 // A session is everything that is open around one run.
 type session struct {
 	p    *Process
@@ -218,6 +221,11 @@ func (s *session) fire(ctx context.Context) error {
 	client := &invoke.Client{Transport: s.wires.invocations, Tokens: s.wires.tokens, Check: check.Reply,
 		Limit: invoke.NewLimit(s.plan.Load.MaxRate), Fatal: s.refused}
 	s.signIn(ctx, client)
+	s.untilStopped(ctx, func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, connecting)
+		defer cancel()
+		client.Connect(ctx, s.plan)
+	})
 	// What compiling left is collected now and not in the first milliseconds. The
 	// runtime also learns by it how small most stacks are: callers that start on
 	// one twice as large keep it.
@@ -249,6 +257,16 @@ func (s *session) fire(ctx context.Context) error {
 // signIn gets the credentials that the run needs before anything is due. A run
 // that gets none sends nothing; its report says why.
 func (s *session) signIn(ctx context.Context, client *invoke.Client) {
+	var err error
+	stopped := s.untilStopped(ctx, func(ctx context.Context) { err = client.SignIn(ctx, s.plan) })
+	if err != nil && !stopped {
+		s.endFor("there are no credentials: "+err.Error(), err, true)
+	}
+}
+
+// untilStopped does what comes before anything is due, and reports whether it
+// ended because the run is to.
+func (s *session) untilStopped(ctx context.Context, do func(ctx context.Context)) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	var asked sync.WaitGroup
 	asked.Go(func() {
@@ -258,13 +276,11 @@ func (s *session) signIn(ctx context.Context, client *invoke.Client) {
 		case <-ctx.Done():
 		}
 	})
-	err := client.SignIn(ctx, s.plan)
+	do(ctx)
 	stopped := ctx.Err() != nil
 	cancel()
 	asked.Wait()
-	if err != nil && !stopped {
-		s.endFor("there are no credentials: "+err.Error(), err, true)
-	}
+	return stopped
 }
 
 // lastReplies is how long what is on its way may still take when there are no
@@ -330,7 +346,7 @@ func (s *session) document(ctx context.Context, fired error) (*record.Document, 
 	}
 	d.Ended = s.mask(d.Ended)
 	for _, way := range s.wires.invocations.Ways() {
-		t := record.Transport{Host: way.Host, By: "volley", Because: way.Because, Protocol: way.Protocol, Connections: way.Connections}
+		t := record.Transport{Host: way.Host, By: "volley", Because: way.Because, Protocol: way.Protocol, Connections: way.Connections, OpenedAhead: way.Ahead}
 		if way.Streams >= 0 {
 			t.StreamsLimit = &way.Streams
 		}
