@@ -94,7 +94,7 @@ func BenchmarkSecond(b *testing.B) {
 		r.mu.Lock()
 		main := r.main.finish(r.dense)
 		r.mu.Unlock()
-		_ = r.encode.appendHlog(nil, r.shape, main, false, 0, time.Second)
+		_ = r.encode.appendHlog(nil, r.shape, main, false, 0, time.Second, func() {})
 	}
 }
 

@@ -214,7 +214,7 @@ func FuzzRebuild(f *testing.F) {
 	var e encoder
 	head := string(appendJSON(nil, newHeader(plan, time.Unix(1, 0))))
 	f.Add(head+`{"series":[{"i":0,"outcomes":{"ok":2},"statuses":{"200":2}}],"over_range":[{"tag":"`+sh.tag(3, false)+`","count":1}]}`+"\n",
-		string(e.appendHlog(hlogHead(time.Unix(1, 0)), sh, s, false, 0, time.Second)))
+		string(e.appendHlog(hlogHead(time.Unix(1, 0)), sh, s, false, 0, time.Second, func() {})))
 	f.Add(strings.Replace(head, `"series":[`, `"cost":{"price_gb_s":1e308,"price_per_million":-1,"memory_bytes":1073741824,"budget":1},"series":[`, 1)+
 		`{"instances":{"new":3,"at_least":true},"series":[{"i":0,"outcomes":{"ok":2},"renewed":1,"server":{"cold":1,"warm":-1,"memory_max_bytes":5,"instances":{"new":2}},`+
 		`"bill":[{"basis":"billed","count":1,"time_us":9000000000000000000},{"basis":"service","maybe":true,"count":1,"time_us":1}]}]}`+"\n", "")

@@ -194,7 +194,7 @@ func TestTheLibraryReadsTheLog(t *testing.T) {
 	cell := sh.cell(1, Response, Failure)
 	s.hists[cell] = histOf([]int64{1500, 2500})
 	var e encoder
-	log := e.appendHlog(hlogHead(start), sh, s, false, 2*time.Second, 1100*ms)
+	log := e.appendHlog(hlogHead(start), sh, s, false, 2*time.Second, 1100*ms, func() {})
 	if want := "#[StartTime: 1795342530.123 (seconds since epoch), 2026-11-22T10:15:30Z]\n#[BaseTime: 1795342530.123 (seconds since epoch)]\n"; !strings.Contains(string(log), want) {
 		t.Errorf("the log begins\n%.300s\nwant\n%s", log, want)
 	}

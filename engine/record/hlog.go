@@ -102,13 +102,15 @@ func (s *shape) cellOf(tag string) (cell int, warmup bool, err error) {
 	return 0, false, fmt.Errorf("tag %q: no time %q of class %q is known", tag, parts["time"], parts["class"])
 }
 
-// appendHlog appends a line for every histogram of the set.
-func (e *encoder) appendHlog(to []byte, sh *shape, s *set, warmup bool, start, length time.Duration) []byte {
+// appendHlog appends a line for every histogram of the set, and calls rest after
+// each.
+func (e *encoder) appendHlog(to []byte, sh *shape, s *set, warmup bool, start, length time.Duration, rest func()) []byte {
 	for _, cell := range slices.Sorted(maps.Keys(s.hists)) {
 		h := s.hists[cell]
 		to = fmt.Appendf(to, "Tag=%s,%.3f,%.3f,%.3f,", sh.tag(cell, warmup),
 			start.Seconds(), length.Seconds(), float64(h.Max())/1000)
 		to = append(e.encode(to, h), '\n')
+		rest()
 	}
 	return to
 }

@@ -38,6 +38,13 @@ const (
 	// arms and steps are a mistake, not a comparison.
 	maxSeries = 4096
 
+	// stride is how long the collector works before it lets everybody else go on
+	// for a moment, where nothing waits for it. The runtime itself would take the
+	// processor away from it only after 10 ms: with one core, nothing would be sent
+	// meanwhile.
+	stride = 100 * time.Microsecond
+	moment = time.Millisecond
+
 	// slowestEvery is how often slowest.jsonl is brought up to date during a run.
 	slowestEvery = 10 * time.Second
 )
@@ -109,6 +116,7 @@ type Recorder struct {
 	failures  file
 	logged    int64         // histograms written so far
 	slowAt    time.Duration // when slowest.jsonl was last written
+	rested    time.Time     // when it last let everybody else go on
 	closed    sync.Once
 }
 
@@ -251,14 +259,46 @@ func (r *Recorder) collect() {
 		case <-r.wake:
 			r.drain()
 		case <-timer.C:
+			r.rested = time.Now()
 			r.drain()
 			t := r.o.Tally()
 			now := time.Since(r.o.Start)
-			if second := now.Truncate(time.Second); second > r.since {
-				r.endSecond(second, t, false)
-			}
 			r.publish(now, t)
+			if second := now.Truncate(time.Second); second > r.since {
+				r.fold(0)
+				r.endSecond(second, t, false)
+			} else {
+				r.fold(listCapacity / 2)
+			}
 			timer.Reset(next())
+		}
+	}
+}
+
+// rest lets everybody else go on, if it is time to, and nobody waits for the end.
+func (r *Recorder) rest() {
+	if time.Since(r.rested) < stride {
+		return
+	}
+	select {
+	case <-r.stop:
+	default:
+		time.Sleep(moment) // to yield is not enough: nobody would look who can go on
+		r.rested = time.Now()
+	}
+}
+
+// fold brings lists of more than n values into their histograms, so that less
+// of it has to be done at once.
+func (r *Recorder) fold(n int) {
+	for _, g := range []*gather{r.main, r.warm} {
+		for more := true; more; r.rest() {
+			r.mu.Lock()
+			var l *list
+			if l, more = g.above(n); more {
+				l.fold(r.dense)
+			}
+			r.mu.Unlock()
 		}
 	}
 }
@@ -280,7 +320,7 @@ func (r *Recorder) endSecond(now time.Duration, t engine.Tally, last bool) {
 	main, warm := r.main.finish(r.dense), r.warm.finish(r.dense)
 	relieved := r.relieved
 	r.mu.Unlock()
-	r.total.merge(main)
+	r.total.merge(main, r.rest)
 	r.warmTotal.mergeCounts(warm)
 
 	s := &Second{Start: r.since, Length: now - r.since, Tally: t, before: r.tallied, active: max(0, t.Active-r.tallied.Active), set: main, warm: warm, shape: r.shape}
@@ -308,8 +348,8 @@ func (r *Recorder) write(s *Second, warm *set, relieved int64, last bool) {
 	}
 	r.logged += int64(len(s.set.hists) + len(warm.hists))
 	l.Histograms = r.logged
-	log := r.encode.appendHlog(nil, r.shape, s.set, false, s.Start, s.Length)
-	log = r.encode.appendHlog(log, r.shape, warm, true, s.Start, s.Length)
+	log := r.encode.appendHlog(nil, r.shape, s.set, false, s.Start, s.Length, r.rest)
+	log = r.encode.appendHlog(log, r.shape, warm, true, s.Start, s.Length, r.rest)
 	if r.put(&r.hlog, log) { // or the counts would speak of histograms that are not there
 		r.put(&r.counts, appendJSON(nil, l))
 	}

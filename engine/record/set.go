@@ -158,13 +158,14 @@ func newSet(s *shape) *set {
 	return &set{hists: map[int]*Hist{}, series: make([]seriesCount, len(s.series)), groups: make([]groupCount, len(s.groups))}
 }
 
-// merge adds o to s.
-func (s *set) merge(o *set) {
+// merge adds o to s, and calls rest after each histogram.
+func (s *set) merge(o *set, rest func()) {
 	for cell, h := range o.hists {
 		if s.hists[cell] == nil {
 			s.hists[cell] = &Hist{}
 		}
 		s.hists[cell].Merge(h)
+		rest()
 	}
 	s.mergeCounts(o)
 }
