@@ -240,7 +240,7 @@ func (h *H2) take(found *h2found, q *engine.Request) (*h2host, *h2conn, error) {
 		_ = found.secure.Close()
 		return nil, nil, err
 	}
-	wire := newWire(found.raw)
+	wire := newWire(found.raw, h.o.Stamped)
 	wire.end = copy(wire.buf, found.ahead)
 	found.under.Conn, found.under.from = wire, nil // nobody uses it at the moment
 	x := host.adopt(found.secure, wire)

@@ -329,7 +329,7 @@ func (h *h2host) dial(ctx context.Context, until time.Time, t *Timing) (net.Conn
 	if err != nil {
 		return nil, nil, err
 	}
-	wire := newWire(raw)
+	wire := newWire(raw, h.h2.o.Stamped)
 	if !h.to.secure {
 		return wire, wire, nil
 	}

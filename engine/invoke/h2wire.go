@@ -16,7 +16,8 @@ const readAhead = 16 << 10
 // cannot come to a stand.
 type h2wire struct {
 	net.Conn
-	raw syscall.RawConn // nil where there is no way to try
+	raw  syscall.RawConn // nil where there is no way to try
+	sock *socket         // what is read
 
 	before func() // is called when a read may wait; nil for nothing
 	after  func() // and when it has not failed
@@ -35,8 +36,8 @@ type h2wire struct {
 	err   error
 }
 
-func newWire(c net.Conn) *h2wire {
-	w := &h2wire{Conn: c, buf: make([]byte, readAhead)}
+func newWire(c net.Conn, stamped bool) *h2wire {
+	w := &h2wire{Conn: c, sock: newSocket(c, nil, stamped), buf: make([]byte, readAhead)}
 	if s, ok := c.(syscall.Conn); ok {
 		if raw, err := s.SyscallConn(); err == nil {
 			w.raw = raw
@@ -56,7 +57,7 @@ func (w *h2wire) Read(b []byte) (int, error) {
 		if len(b) < len(w.buf) {
 			into = w.buf
 		}
-		n, err := w.Conn.Read(into)
+		n, err := w.sock.Read(into)
 		if n > 0 && w.after != nil {
 			w.after()
 		}

@@ -262,9 +262,9 @@ func (h *host) connect(ctx context.Context, t *Timing) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	sock := newSocket(raw, &h.fast.pages)
+	sock := newSocket(raw, &h.fast.pages, h.fast.o.Stamped)
 	l := &link{Conn: sock, sock: sock, host: h}
-	l.reply = replyReader{from: l, pages: &h.fast.pages, clock: func() { l.first = time.Since(l.base) }}
+	l.reply = replyReader{from: l, pages: &h.fast.pages, clock: func() { l.first = l.came() }}
 	if h.to.secure {
 		if err := l.encrypt(ctx, t); err != nil {
 			return nil, err

@@ -34,7 +34,8 @@ type link struct {
 	untouched bool // nothing of the last request went out, on a connection that had served before
 
 	base  time.Time     // that of the exchange under way
-	first time.Duration // its reply began
+	began time.Duration // its writing
+	first time.Duration // and its reply
 
 	state atomic.Int32 // idle, busy or cut
 	mu    sync.Mutex
@@ -125,6 +126,7 @@ func (l *link) exchange(ctx context.Context, q *engine.Request, p *engine.Respon
 	if t.Phases.Connect >= 0 {
 		began = time.Since(t.Base)
 	}
+	l.began = began
 	if now := began + l.until - t.Until; l.armed > l.until || l.armed-now < (l.until-now)/2 || len(q.Body) > sureWrite {
 		l.arm()
 	}
@@ -158,11 +160,17 @@ func (l *link) receive(q *engine.Request, p *engine.Response, t *Timing, sent ti
 		return again, err
 	}
 	if t.End = l.first; l.reply.fills > 1 || err != nil { // else it came in one piece
-		t.End = time.Since(t.Base)
+		t.End = l.came()
 	}
+	sent = min(sent, l.first) // we may have come late to look at the clock
 	t.Phases.FirstByte, t.Phases.Receive = l.first-sent, t.End-l.first
 	l.sock.soon = t.Phases.FirstByte < soonest
 	return again, err
+}
+
+// came returns when what was read last came in.
+func (l *link) came() time.Duration {
+	return l.sock.stamp.since(l.base, l.began, time.Since(l.base))
 }
 
 // finish ends the writing of a large body when the reply is there, or failed.

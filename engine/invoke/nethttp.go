@@ -30,6 +30,10 @@ type Options struct {
 	Insecure    bool   // trust any certificate
 	MaxReply    int64  // the largest reply that is read, in bytes; 0: 8 MiB, above the platform's own 6 MB (PROTOCOL.md 7.1)
 
+	// Stamped takes it that a reply came when the system got it, where that tells,
+	// and not when we got round to reading it.
+	Stamped bool
+
 	// Proxy returns the proxy for a URL, or nil; nil for none at all.
 	Proxy func(*url.URL) (*url.URL, error)
 

@@ -24,8 +24,9 @@ type socket struct {
 	direct direct
 	poll   syscall.RawConn // nil where there is no direct way
 	pages  *pages
-	soon   bool // the last reply came soon
-	shared bool // somebody else may close it meanwhile: the number may be another file's then
+	soon   bool   // the last reply came soon
+	shared bool   // somebody else may close it meanwhile: the number may be another file's then
+	stamp  *stamp // notes when what is read came in; nil: nothing does
 
 	into []byte // of the read under way; nil: into a page
 	got  int
@@ -33,10 +34,13 @@ type socket struct {
 	look func(fd uintptr) bool // s.lookNow, made once
 }
 
-func newSocket(c net.Conn, p *pages) *socket {
+func newSocket(c net.Conn, p *pages, stamped bool) *socket {
 	s := &socket{Conn: c, pages: p}
 	if s.direct, s.poll = directly(c); s.poll != nil {
 		s.look = s.lookNow
+		if stamped {
+			s.stamp = newStamp(s.poll)
+		}
 	}
 	return s
 }
@@ -109,7 +113,11 @@ func (s *socket) lookNow(uintptr) bool {
 	if to == nil {
 		to = s.pages.get()
 	}
-	s.got, s.err = s.direct.receive(to)
+	if s.stamp != nil {
+		s.got, s.err = s.stamp.receive(s.direct, to)
+	} else {
+		s.got, s.err = s.direct.receive(to)
+	}
 	switch {
 	case s.into != nil:
 	case s.got > 0:

@@ -18,6 +18,8 @@ func (d direct) receive(b []byte) (int, error) {
 	return d.call(syscall.SYS_RECVFROM, b, 0, "recvfrom")
 }
 
+func acquired(direct) {}
+
 // call makes a call that cannot block, so that the scheduler need not know.
 func (d direct) call(number uintptr, b []byte, flags uintptr, name string) (int, error) {
 	for {

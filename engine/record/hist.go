@@ -223,7 +223,7 @@ func decode(text []byte, maxUS int64) (*Hist, error) {
 	}
 	if p.LowestTrackableValue() != lowestUS || p.HighestTrackableValue() != MaxUS || p.SignificantFigures() != precision {
 		return nil, fmt.Errorf("histogram of %d to %d with %d digits, not of %d to %d µs with %d",
-			p.LowestTrackableValue(), p.HighestTrackableValue(), p.SignificantFigures(), lowestUS, MaxUS, precision)
+			p.LowestTrackableValue(), p.HighestTrackableValue(), p.SignificantFigures(), lowestUS, int64(MaxUS), precision)
 	}
 	if p.TotalCount() > 0 && index(max(0, maxUS)) != index(p.Max()) {
 		return nil, fmt.Errorf("maximum of %d µs, which does not lie in the last bucket, that up to %d", maxUS, p.Max())
