@@ -91,7 +91,8 @@
 // in report/live, hdrhistogram-go in engine/record, the YAML decoder in
 // scenarios, expr in scenarios/payload, golang.org/x/time/rate in
 // engine/invoke and engine/emulator, golang.org/x/net/http2/hpack (the code of
-// strings in HTTP/2) in engine/invoke.
+// strings in HTTP/2) in engine/invoke, klauspost/compress where files are read
+// or written: scenarios/dataset, engine/record.
 //
 // # What is measured, and from when
 //

@@ -72,7 +72,7 @@ func homes() map[string][]string {
 		"github.com/goccy/go-yaml":                {"scenarios"},
 		"github.com/invopop/jsonschema":           {"scenarios"},
 		"github.com/expr-lang/expr":               {"scenarios/payload"},
-		"github.com/klauspost/compress":           {"scenarios/dataset", "engine/batch"},
+		"github.com/klauspost/compress":           {"scenarios/dataset", "engine/batch", "engine/record"},
 		"github.com/nats-io/nats.go":              {"engine/cluster"},
 		"github.com/prometheus/client_golang":     {"report/prometheus"},
 		"go.opentelemetry.io/otel":                {"report/otlp"},

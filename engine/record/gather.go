@@ -27,8 +27,11 @@ type list struct {
 	hist *Hist // what was folded in already
 }
 
-// listCapacity bounds a list of times, in values.
-const listCapacity = 1 << 14
+// Bounds of a list of times, in values: a shard's, and that of a second.
+const (
+	shardCapacity = 1 << 12
+	listCapacity  = 1 << 14
+)
 
 func newGather(s *shape) *gather {
 	return &gather{shape: s, lists: make([]*[numMeasures * numClasses]list, s.owners()), set: newSet(s)}
@@ -130,11 +133,7 @@ func (g *gather) absorb(o *gather, dense *hdr.Histogram) {
 		if len(to.us)+len(from.us) > listCapacity {
 			to.fold(dense)
 		}
-		if len(to.us) == 0 {
-			to.us, from.us = from.us, to.us
-		} else {
-			to.us = append(to.us, from.us...)
-		}
+		to.us = append(to.us, from.us...) // to swap them would let every list grow to the longest
 		to.over += from.over
 		from.us, from.over = from.us[:0], 0
 	}

@@ -100,7 +100,7 @@ func (s *shard) put(v *sample) {
 		g = s.warm
 		v.atWarmup()
 	}
-	for g.longest >= listCapacity {
+	for g.longest >= shardCapacity {
 		s.mu.Unlock()
 		s.r.relieve(s)
 		s.mu.Lock()
@@ -113,7 +113,7 @@ func (s *shard) put(v *sample) {
 	if v.server.instance != 0 {
 		s.sight(g, v)
 	}
-	half := was < listCapacity/2 && g.longest >= listCapacity/2
+	half := was < shardCapacity/2 && g.longest >= shardCapacity/2
 	s.mu.Unlock()
 	if half {
 		s.r.nudge()
