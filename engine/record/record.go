@@ -263,13 +263,13 @@ func (r *Recorder) collect() {
 			r.drain()
 			t := r.o.Tally()
 			now := time.Since(r.o.Start)
-			r.publish(now, t)
 			if second := now.Truncate(time.Second); second > r.since {
 				r.fold(0)
 				r.endSecond(second, t, false)
 			} else {
 				r.fold(listCapacity / 2)
 			}
+			r.publish(now, t)
 			timer.Reset(next())
 		}
 	}
@@ -320,6 +320,7 @@ func (r *Recorder) endSecond(now time.Duration, t engine.Tally, last bool) {
 	main, warm := r.main.finish(r.dense), r.warm.finish(r.dense)
 	relieved := r.relieved
 	r.mu.Unlock()
+	r.learn(main, warm)
 	r.total.merge(main, r.rest)
 	r.warmTotal.mergeCounts(warm)
 

@@ -20,7 +20,7 @@ type Snapshot struct {
 	OK          int64
 	Failed      int64
 	PerSecond   float64       // results in the last second
-	P50, P99    time.Duration // of response, so far
+	P50, P99    time.Duration // of response, in the seconds that are over; 0 in the first
 	Outcomes    [engine.NumOutcomes]int64
 	Statuses    map[int]int64 // by HTTP status; -1 for all past the first 64
 }
@@ -30,9 +30,10 @@ type Snapshot struct {
 func (r *Recorder) Snapshot() *Snapshot { return r.snap.Load() }
 
 // A live counts for snapshots. Its histogram is dense: there is one for the
-// whole run, and it takes every response as it comes.
+// whole run, and it takes the responses of each second.
 type live struct {
 	hist     *hdr.Histogram
+	main     bool // it has left those of the warm-up behind
 	counts   Counts
 	statuses statuses
 	measured bool                 // a result after the warm-up has come
@@ -54,7 +55,6 @@ func (l *live) take(main, warm *gather) {
 	}
 	if !l.measured {
 		l.measured, l.counts, l.statuses = true, Counts{}, nil
-		l.hist.Reset()
 	}
 	l.add(main, false)
 }
@@ -74,12 +74,29 @@ func (l *live) add(g *gather, late bool) {
 		for _, s := range c.statuses {
 			l.statuses.add(s.status, s.count)
 		}
+	}
+}
+
+// learn takes the responses of a second that is over.
+func (r *Recorder) learn(main, warm *set) {
+	l := &r.live
+	if main.results() > 0 && !l.main {
+		l.main = true
+		l.hist.Reset()
+	}
+	if l.main {
+		warm = main
+	}
+	for i := range r.shape.series {
+		if r.shape.series[i].Attempts {
+			continue
+		}
 		for _, class := range []Class{Success, Failure} {
-			if g.lists[i] == nil {
-				break
-			}
-			for _, us := range g.cell(g.shape.cell(i, Response, class)).us {
-				_ = l.hist.RecordValue(int64(us)) // at most MaxUS: always within range
+			if h := warm.hists[r.shape.cell(i, Response, class)]; h.Count() > 0 {
+				for us, n := range h.storage().ForEachBucket {
+					_ = l.hist.RecordValues(min(us, MaxUS), n) // always within range
+				}
+				r.rest()
 			}
 		}
 	}
