@@ -68,6 +68,7 @@ type member struct {
 }
 
 func (m *member) work(sending, work context.Context, exhausted func()) {
+	defer m.leave()
 	r := m.run
 	end := r.load.Warmup + r.load.Crowd.Length()
 	for {
@@ -92,10 +93,10 @@ func (m *member) work(sending, work context.Context, exhausted func()) {
 			exhausted()
 			return
 		}
-		r.count(m.next.warm, &r.due)
-		r.inFlight.Add(1)
+		if m.next.warm {
+			r.count(true, &r.due)
+		}
 		m.iterate(work, &m.next)
-		r.inFlight.Add(-1)
 	}
 }
 

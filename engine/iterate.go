@@ -19,6 +19,7 @@ type caller struct {
 
 	form   form            // of invocations that stand in no group
 	pass   pass            // the iteration under way
+	end    time.Duration   // of its last iteration, warm-up not counted
 	scope  Scope           // its own
 	result IterationResult // what is written down about it
 }
@@ -29,8 +30,12 @@ type pass struct {
 	ticket
 	losers  sync.WaitGroup // groups that have settled, and have members left
 	grouped bool           // there was a group; written by who makes the steps at the top
+	began   time.Duration
 
-	lateness atomic.Int64 // the largest of its invocations, in ns; less than 0 when there were none
+	// The largest lateness of its invocations, in ns; less than 0 when there were
+	// none. Members of groups have theirs apart, for they may end at any time.
+	late    int64
+	members atomic.Int64
 }
 
 // A StepError is why a step failed.
@@ -66,14 +71,14 @@ func (c *caller) iterate(ctx context.Context, t *ticket) {
 func (c *caller) start(t *ticket) time.Duration {
 	r, p := c.run, &c.pass
 	r.count(t.warm, &r.sent)
-	p.caller, p.ticket, p.grouped = c, *t, false
-	p.lateness.Store(-1)
+	p.caller, p.ticket, p.grouped, p.began, p.late = c, *t, false, t.due, -1
 	c.scope = Scope{}
 	c.scope.Seed, c.scope.Iteration, c.scope.Row = r.Plan.Seed, t.n, t.row
 	if r.load.Arrivals == nil {
 		return t.due // a closed run's is due when its caller looks at the clock
 	}
-	return r.now()
+	p.began = r.now()
+	return p.began
 }
 
 // ended records an iteration.
@@ -81,7 +86,7 @@ func (c *caller) ended(ctx context.Context, start, end time.Duration, err error)
 	r, p, t, it := c.run, &c.pass, &c.pass.ticket, &c.result
 	*it = IterationResult{
 		Scope: &c.scope, Warmup: t.warm, Due: t.due, Start: start, End: end, Held: t.held,
-		Lateness: time.Duration(p.lateness.Load()), Failed: err != nil, Canceled: err != nil && ctx.Err() != nil,
+		Lateness: p.lateness(), Failed: err != nil, Canceled: err != nil && ctx.Err() != nil,
 	}
 	if it.Lateness < 0 {
 		it.Lateness = max(0, start-t.due-t.held)
@@ -98,9 +103,24 @@ func (c *caller) ended(ctx context.Context, start, end time.Duration, err error)
 		if p.grouped { // what no longer mattered may have ended last
 			end = r.now()
 		}
-		raise(&r.lastEnd, int64(end))
+		c.end = max(c.end, end)
+		if int64(c.end) > r.lastEnd.Load()+int64(time.Millisecond) { // to the moment it is told when the caller leaves
+			raise(&r.lastEnd, int64(c.end))
+		}
 	}
 	c.record.Iteration(it)
+}
+
+// leave is called when the caller makes no iteration any more.
+func (c *caller) leave() { raise(&c.run.lastEnd, int64(c.end)) }
+
+// lateness returns the largest of the iteration's invocations, all of which have
+// ended; less than 0 when there were none.
+func (p *pass) lateness() time.Duration {
+	if p.grouped {
+		p.late = max(p.late, p.members.Swap(-1))
+	}
+	return time.Duration(p.late)
 }
 
 // A moment is when a step is due, and for how long it has been held since.
@@ -238,6 +258,9 @@ func (p *pass) begin(in *Invoke, s *Scope, m moment, w *wire) *form {
 	}
 	i, r := &f.invocation, &f.result
 	*i = Invocation{Step: in, Scope: s, Header: i.Header[:0], Query: i.Query[:0], Due: m.due, Held: m.held, Worker: p.id, Warmup: p.warm}
+	if w == nil && m.due == p.due { // else time may have gone by
+		i.Asked = p.began
+	}
 	err := i.render(s)
 	if f.good = err == nil; !f.good {
 		r.Begin(i)
@@ -257,7 +280,11 @@ func (p *pass) conclude(f *form, s *Scope, w *wire) (saved map[string]any, end t
 	if r.Reply.Outcome == OK && len(in.Saves) > 0 {
 		saved = save(in.Saves, s, &r.Reply)
 	}
-	p.late(r.Lateness())
+	if late := int64(r.Lateness()); w == nil {
+		p.late = max(p.late, late)
+	} else {
+		raise(&p.members, late)
+	}
 	w.add(r.Attempts)
 	p.record.Invocation(r)
 	end = r.End
@@ -344,5 +371,3 @@ func clip(message string) string {
 	return message
 }
 
-// late keeps the largest lateness of the iteration's invocations.
-func (p *pass) late(d time.Duration) { raise(&p.lateness, int64(d)) }

@@ -50,9 +50,10 @@ type Run struct {
 	full    fullClock
 	burst   burst
 
-	due, sent, dropped, finished, canceled, warm atomic.Int64
-	inFlight, hired                              atomic.Int64
-	lastEnd, sendEnd, askEnd                     atomic.Int64 // time.Durations
+	due, sent, dropped, finished, canceled atomic.Int64
+	warm, warmed                           atomic.Int64 // due in the warm-up, and ended
+	inFlight, hired                        atomic.Int64 // a closed run counts neither what is due nor what is in flight: it follows from the rest
+	lastEnd, sendEnd, askEnd               atomic.Int64 // time.Durations
 
 	taking struct { // hands out iterations
 		sync.Mutex
@@ -151,6 +152,10 @@ func (r *Run) Tally() Tally {
 		Finished: r.finished.Load(), Canceled: r.canceled.Load(), Warmup: r.warm.Load(),
 		InFlight: int(r.inFlight.Load()), Callers: int(r.hired.Load()),
 		Elapsed: r.now(), Burst: r.burst.worst(),
+	}
+	if r.load.Arrivals == nil {
+		t.Due = t.Sent
+		t.InFlight = int(max(0, t.Sent+t.Warmup-t.Finished-t.Canceled-r.warmed.Load()))
 	}
 	t.Full = r.full.total(t.Elapsed)
 	ended := false
@@ -299,6 +304,8 @@ func (r *Run) count(warm bool, c *atomic.Int64) {
 		c.Add(1)
 	case c == &r.due:
 		r.warm.Add(1)
+	case c == &r.finished, c == &r.canceled:
+		r.warmed.Add(1)
 	}
 }
 
@@ -361,6 +368,7 @@ func (r *Run) hand(work context.Context, t ticket) {
 
 // serve makes iterations as long as there are any.
 func (r *Run) serve(work context.Context, c *caller) {
+	defer c.leave()
 	for t := range r.tickets {
 		c.iterate(work, &t)
 		r.release()
@@ -393,7 +401,9 @@ func grow() {
 
 func (r *Run) hire() *caller {
 	id := int(r.hired.Add(1)) - 1
-	return &caller{run: r, id: id, record: r.Record()}
+	c := &caller{run: r, id: id, record: r.Record()}
+	c.pass.members.Store(-1)
+	return c
 }
 
 // raise sets a to v if v is greater.

@@ -18,6 +18,7 @@ type Invocation struct {
 	Query  []Field // rendered HTTP query
 	Due    time.Duration
 	Held   time.Duration // waits since Due that the scenario asked for, so far
+	Asked  time.Duration // now, as its caller knew it that begins the iteration with it; 0: nobody told
 	Worker int           // the caller that fires it, counted from 0
 	Warmup bool
 }

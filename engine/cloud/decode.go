@@ -153,7 +153,7 @@ func (h *heard) layer() (status int, reached, known bool) {
 
 // marked reports whether body is an error that the platform itself wrote.
 func marked(body []byte) bool {
-	if len(body) > maxError || !bytes.Contains(body, []byte(marker)) {
+	if len(body) > maxError || bytes.IndexByte(body, '/') < 0 || !bytes.Contains(body, []byte(marker)) { // the first is sooner found
 		return false
 	}
 	f := parseFailure(body)

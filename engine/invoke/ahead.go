@@ -156,6 +156,7 @@ func (h *H2) Connect(ctx context.Context, q *engine.Request) {
 	for i := range max(1, h.o.Connections) {
 		var t Timing
 		t.reset(time.Now(), 0, forever)
+		t.begin()
 		x, err := host.get(ctx, i, t.Base.Add(forever), &t)
 		if err != nil {
 			break

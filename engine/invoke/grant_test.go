@@ -73,6 +73,7 @@ type gate struct {
 
 func (g *gate) Exchange(ctx context.Context, _ int, q *engine.Request, p *engine.Response, t *Timing) error {
 	g.n.Add(1)
+	t.begin()
 	t.Start = time.Since(t.Base)
 	ctx, cancel := t.bound(ctx)
 	defer cancel()

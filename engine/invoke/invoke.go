@@ -16,7 +16,8 @@ import (
 // A Transport sends one request and reads its whole reply. It must be safe for
 // concurrent use.
 type Transport interface {
-	// Exchange fills in p and t. On an error p is of no use, but t says how far
+	// Exchange fills in p and t, of which Base, Now and Until are set and all else
+	// is of an earlier exchange. On an error p is of no use, but t says how far
 	// the exchange came. Parts of q may still be read for a moment after
 	// Exchange has returned (a server may answer before it has read the body),
 	// so the body must not change afterwards.
@@ -41,11 +42,9 @@ type Timing struct {
 	leave bool          // it came to no more than that
 }
 
-// reset makes t one of an exchange that is asked for now.
+// reset makes t one of an exchange that is asked for now, and has yet to begin.
 func (t *Timing) reset(base time.Time, now, until time.Duration) {
-	*t = Timing{}
-	t.Base, t.Now, t.Until, t.asked = base, now, until, never
-	t.begin()
+	t.Base, t.Now, t.Until, t.asked, t.leave = base, now, until, never, false
 }
 
 // begin makes t one of an exchange that has come to nothing so far.
@@ -152,11 +151,15 @@ func (c *Client) attempt(ctx context.Context, r *engine.Result, due, held time.D
 // that. Where it does not get it, the timing is nil and r says why; an error
 // is of an attempt that came to no more than asking for leave.
 func (c *Client) prepare(ctx context.Context, k *known, r *engine.Result) (t *Timing, waited time.Duration, err error) {
+	var now time.Duration // 0: it is to be looked up
 	if k.free && c.Limit == nil {
 		r.Grant = k.grant
 		if ctx.Err() != nil {
 			c.canceled(ctx, r)
 			return nil, 0, nil
+		}
+		if len(r.Attempts) == 0 {
+			now = r.Invocation.Asked
 		}
 	} else {
 		var ok bool
@@ -167,7 +170,10 @@ func (c *Client) prepare(ctx context.Context, k *known, r *engine.Result) (t *Ti
 			return nil, waited, nil
 		}
 	}
-	t = c.timing(r)
+	if now == 0 {
+		now = time.Since(c.Base) // half of what time.Now costs
+	}
+	t = timing(c.Base, now, r)
 	if err := c.encode(r, k, t.Now); err != nil {
 		c.rejected(r, err)
 		return nil, waited, nil
@@ -192,15 +198,15 @@ func (c *Client) prepare(ctx context.Context, k *known, r *engine.Result) (t *Ti
 	return t, waited, err
 }
 
-// timing returns a fresh one, that of r's last attempt.
-func (c *Client) timing(r *engine.Result) *Timing {
+// timing returns a fresh one, that of r's last attempt, of an attempt that is
+// made now.
+func timing(base time.Time, now time.Duration, r *engine.Result) *Timing {
 	t, ok := r.Scratch.(*Timing)
 	if !ok {
 		t = new(Timing)
 		r.Scratch = t
 	}
-	now := time.Since(c.Base) // half of what time.Now costs
-	t.reset(c.Base, now, now+r.Invocation.Step.Target.Timeout)
+	t.reset(base, now, now+r.Invocation.Step.Target.Timeout)
 	return t
 }
 
@@ -211,6 +217,7 @@ func (c *Client) leave(ctx context.Context, k *known, r *engine.Result, t *Timin
 		t.Now = 0 // that was then
 	}
 	if err != nil {
+		t.begin()
 		t.End, t.leave = time.Since(c.Base), true
 	}
 	return asked, err

@@ -32,6 +32,7 @@ type line struct {
 }
 
 func (s *script) Exchange(ctx context.Context, _ int, q *engine.Request, p *engine.Response, t *Timing) error {
+	t.begin()
 	s.mu.Lock()
 	l := line{status: 200}
 	if len(s.lines) > 0 {

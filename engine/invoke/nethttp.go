@@ -153,6 +153,7 @@ func (h *HTTP) Close() {
 
 // Exchange sends q once and reads the whole reply.
 func (h *HTTP) Exchange(ctx context.Context, _ int, q *engine.Request, p *engine.Response, t *Timing) error {
+	t.begin()
 	tr, ok := h.traces.Get().(*trace)
 	if !ok {
 		tr = newTrace()
