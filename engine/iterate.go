@@ -370,4 +370,3 @@ func clip(message string) string {
 	}
 	return message
 }
-
