@@ -193,6 +193,7 @@ type Invoke struct {
 
 	Data   func(*Scope) ([]byte, error) // the body
 	Static bool                         // Data, Header and HTTP give the same for every iteration
+	Blind  bool                         // nobody looks at the bodies of replies: no check, no save, no Server
 	Header []HeaderLine
 	HTTP   *HTTP // for methods that pass a real HTTP request through
 

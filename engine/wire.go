@@ -27,6 +27,10 @@ type Request struct {
 	Body        []byte
 	SecretBody  bool // the body has a secret in it
 
+	// Keep is how many bytes of the reply's body are kept, when all of it has been
+	// read; 0: all. A body that fits into what is read at once may be kept whole.
+	Keep int64
+
 	// Shared says that the request is sent again and again, by many at once, and
 	// so must not change. H1 is then how HTTP/1.1 sends it, and Way the
 	// transport's own, if a transport has made that.
@@ -132,6 +136,10 @@ func (r *Reply) Get(name string) string { return get(r.Header, name) }
 // A Steady method writes the same request for the same invocation whenever it is
 // asked, as long as the grant is the same: neither the time nor chance is in it.
 type Steady interface{ Steady(g auth.Grant) bool }
+
+// A Brief method needs no more than the first so many bytes of a body to read a
+// reply, where nobody else looks at it.
+type Brief interface{ Needs() int64 }
 
 // A Noter is a method that has something to say to whoever reads a report: a
 // limit of the way to a target, or what it cannot show.

@@ -67,6 +67,6 @@ func (c *compiler) probe(path string, e Expr, v scopeVars) func(*engine.Scope, *
 		return nil
 	}
 	c.reads(path, x.Reads(), v)
-	env, field, look := c.env, salt(path), viewOf(x.Reads())
+	env, field, look := c.env, salt(path), c.viewOf(x.Reads())
 	return func(s *engine.Scope, r *engine.Reply) (any, error) { return x.Eval(replyEnv(env, field, look, s, r)) }
 }

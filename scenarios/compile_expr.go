@@ -58,7 +58,7 @@ func requestEnv(env map[string]string, field uint64, s *engine.Scope) *payload.E
 // is made.
 type view struct{ headers, body, text bool }
 
-func viewOf(reads []payload.Read) (v view) {
+func (c *compiler) viewOf(reads []payload.Read) (v view) {
 	for _, r := range reads {
 		switch r.Name {
 		case "headers":
@@ -69,6 +69,7 @@ func viewOf(reads []payload.Read) (v view) {
 			v.text = true
 		}
 	}
+	c.bodies = c.bodies || v.body || v.text
 	return v
 }
 
@@ -261,7 +262,7 @@ func (c *compiler) checks(path string, list []Expr, v scopeVars) []engine.Check 
 			continue
 		}
 		c.reads(at, x.Reads(), v)
-		env, field, look := c.env, salt(fmt.Sprint("check", i)), viewOf(x.Reads())
+		env, field, look := c.env, salt(fmt.Sprint("check", i)), c.viewOf(x.Reads())
 		quick := x.Quick()
 		out = append(out, engine.Check{Source: strings.TrimSpace(src), Holds: func(s *engine.Scope, r *engine.Reply) (bool, error) {
 			if quick != nil {
@@ -287,7 +288,7 @@ func (c *compiler) saves(path string, list Saves, v scopeVars) (out []engine.Sav
 			continue
 		}
 		c.reads(at, x.Reads(), v)
-		env, field, look := c.env, salt("save."+l.Name), viewOf(x.Reads())
+		env, field, look := c.env, salt("save."+l.Name), c.viewOf(x.Reads())
 		quick := x.Quick()
 		out = append(out, engine.Save{Name: l.Name, Value: func(s *engine.Scope, r *engine.Reply) (any, error) {
 			if quick != nil {

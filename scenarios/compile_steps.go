@@ -266,9 +266,11 @@ func (c *compiler) invoke(st *Step, path string, v scopeVars) (in *engine.Invoke
 	in.HTTP, httpStatic = c.http(st, path, method, v)
 	in.Static = dataStatic && ownStatic && static && httpStatic
 
+	c.bodies = false
 	in.Server = c.server(st.Server, join(path, "server"), c.scenario.Target.Server, "target.server", v)
 	in.Checks = c.checks(join(path, "check"), st.Check, v)
 	in.Saves, saved = c.saves(join(path, "save"), st.Save, v)
+	in.Blind = !c.bodies
 	if st.Retry != nil {
 		in.Retry = c.retry(st.Retry, join(path, "retry"))
 		in.Attempts = c.seriesOf(in, method, true)

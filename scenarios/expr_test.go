@@ -73,6 +73,30 @@ func TestStatic(t *testing.T) {
 	}
 }
 
+// TestBlind holds which steps do not look at the bodies of their replies.
+func TestBlind(t *testing.T) {
+	for step, want := range map[string]bool{
+		"  - invoke: hello\n": true,
+		"  - {invoke: hello, check: [\"status == 200\", \"headers['x'] == 'y'\", \"ms < 100\"]}":           true,
+		"  - {invoke: hello, data: {text: body}, save: {body: \"headers['x']\"}}":                          true,
+		"  - {invoke: hello, check: [\"status == 200\", \"body.code == 0\"]}":                              false,
+		"  - {invoke: hello, check: [\"text contains 'ok' or len(text) > 3\"]}":                                  false,
+		"  - {invoke: hello, save: {a: body}}":                                                             false,
+		"  - {invoke: hello, save: {a: status, b: body.data.id}, check: [\"status == 200\"]}":              false,
+		"  - {invoke: hello, server: {duration_ms: body.ms}}":                                              false,
+		"  - {invoke: hello, server: {duration_ms: \"headers['x-ms']\"}}":                                  true,
+		"  - {invoke: hello, check: [\"body.a == 1\"]}\n  - {invoke: hello, name: b, check: [\"ms < 1\"]}": false, // the first
+	} {
+		if got := only(t, step, Options{}).Blind; got != want {
+			t.Errorf("Blind = %v, want %v: %s", got, want, step)
+		}
+	}
+	c := mustLoad(t, emulated+"data: {file: times.csv}\nsteps:\n  - {invoke: hello, check: [\"body.a == 1\"]}\n  - {invoke: hello, name: b, check: [\"ms < 1\"]}", Options{NoLoad: true})
+	if in := c.Plan.Steps[1].Invoke; !in.Blind {
+		t.Error("what one step looks at counts for the next")
+	}
+}
+
 func TestRandomFieldsDiffer(t *testing.T) {
 	in := only(t, "  - {invoke: hello, data: {a: \"${{ uuid() }}\"}, headers: {A: \"${{ uuid() }}\", B: \"${{ uuid() }}\"}}", Options{})
 	values := func(iteration int64) map[string]bool {

@@ -169,6 +169,7 @@ type compiler struct {
 	ambients map[string]*Auth // by method; nil: none was found
 	authFrom []string
 	env      map[string]string // what expressions read of the environment
+	bodies   bool              // some expression of the step under way looks at a reply's body
 	plan     *engine.Plan
 	series   map[engine.SeriesKey]int
 	named    map[string]stepName // by the name in reports

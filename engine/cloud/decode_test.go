@@ -47,6 +47,34 @@ func codeTable() map[engine.Outcome][]string {
 	}
 }
 
+// TestNeeds holds that what a method needs of a body tells it as much as all.
+func TestNeeds(t *testing.T) {
+	failed := `{"code":"FUNCTION_INVOCATION_FAILED","message":"see ` + marker + `","requestId":"r"}` // blanks follow
+	for name, m := range Methods() {
+		brief, ok := m.(engine.Brief)
+		if want := slices.Contains([]string{"http-api", "http-function", "web"}, name); ok != want {
+			t.Errorf("%s: says what it needs: %v, want %v", name, ok, want)
+		}
+		if !ok {
+			continue
+		}
+		for _, status := range []int{200, 404, 443, 500} {
+			for _, size := range []int{0, 1, 200, maxError - 1, maxError, maxError + 1, maxError + 2, 10 * maxError} {
+				body := failed + strings.Repeat(" ", max(0, size-len(failed)))
+				if size < len(failed) {
+					body = strings.Repeat("x", size)
+				}
+				all := decode(name, answer(status, body))
+				some := decode(name, answer(status, body[:min(len(body), int(brief.Needs()))]))
+				if all.Outcome != some.Outcome || all.Code != some.Code || all.Message != some.Message || all.RequestID != some.RequestID {
+					t.Errorf("%s, status %d, %d bytes: %v %q %q of all, %v %q %q of what is needed", name, status, size,
+						all.Outcome, all.Code, all.Message, some.Outcome, some.Code, some.Message)
+				}
+			}
+		}
+	}
+}
+
 // TestDecodeCodes holds that a code counts before the status.
 func TestDecodeCodes(t *testing.T) {
 	for want, codes := range codeTable() {

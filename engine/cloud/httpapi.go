@@ -53,6 +53,9 @@ func (httpAPI) Encode(i *engine.Invocation, g auth.Grant, now time.Time, to *eng
 // Steady reports whether nothing is signed, which takes the time.
 func (httpAPI) Steady(g auth.Grant) bool { return !g.Bearer.IsZero() || g.Keys.IsZero() }
 
+// Needs is enough for an error of the platform's, and to see that it is none.
+func (httpAPI) Needs() int64 { return maxError + 1 }
+
 // Decode reads the function's answer, which comes without an envelope.
 func (httpAPI) Decode(i *engine.Invocation, from *engine.Response, to *engine.Reply) {
 	read(i, from, to, webfn(i))

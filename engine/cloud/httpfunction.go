@@ -60,6 +60,9 @@ func (httpFunction) Encode(i *engine.Invocation, g auth.Grant, now time.Time, to
 // Steady reports whether nothing is signed, which takes the time.
 func (httpFunction) Steady(g auth.Grant) bool { return !g.Bearer.IsZero() || g.Keys.IsZero() }
 
+// Needs is enough for an error of the platform's, and to see that it is none.
+func (httpFunction) Needs() int64 { return maxError + 1 }
+
 // Decode reads the function's own answer, or the gateway's in its place.
 func (httpFunction) Decode(i *engine.Invocation, from *engine.Response, to *engine.Reply) {
 	read(i, from, to, true)

@@ -74,6 +74,9 @@ func (w web) Encode(i *engine.Invocation, g auth.Grant, _ time.Time, to *engine.
 	return nil
 }
 
+// Needs is enough for an error of the platform's, and to see that it is none.
+func (web) Needs() int64 { return maxError + 1 }
+
 // Decode reads the function's own answer, or the gateway's in its place.
 func (web) Decode(i *engine.Invocation, from *engine.Response, to *engine.Reply) {
 	read(i, from, to, true)

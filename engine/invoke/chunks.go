@@ -31,19 +31,11 @@ func (r *replyReader) chunks(most int64) ([]byte, error) {
 			return nil, malformed("the chunks of the reply have more beside their data than data")
 		case n == 0:
 			return r.body, r.trailers()
-		case int64(len(r.body))+n > most:
+		case r.size+n > most:
 			return nil, &exchangeError{detail: detailTooLarge, message: fmt.Sprintf("the reply is larger than %d bytes, the most that is read", most)}
 		}
-		for n > 0 {
-			if r.at == r.end {
-				if err := r.fill(); err != nil {
-					return nil, unexpected(err)
-				}
-			}
-			part := r.buf[r.at:min(r.end, r.at+int(n))]
-			r.body = append(r.body, part...)
-			r.at += len(part)
-			n -= int64(len(part))
+		if err := r.through(n); err != nil {
+			return nil, err
 		}
 		if text, err = r.chunkLine(2); err != nil {
 			return nil, err

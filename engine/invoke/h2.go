@@ -161,7 +161,7 @@ func (x *h2conn) carry(ctx context.Context, until time.Time, s *h2stream, t *Tim
 
 	t.Reused = s.id > 1 && t.Phases.Connect < 0
 	t.End = s.end + shift
-	t.BytesIn = int64(len(s.body))
+	t.BytesIn = s.size
 	if s.sent == never {
 		return s.err
 	}

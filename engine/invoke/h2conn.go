@@ -60,7 +60,8 @@ type h2stream struct {
 	window  int64  // how much of the body the server takes; less than 0 when it changed its mind
 
 	head  h2head
-	body  []byte
+	body  []byte // what is kept of it
+	size  int64
 	taken int // bytes of the window that are used up
 
 	again bool // the server has certainly not processed it
@@ -171,7 +172,7 @@ func (x *h2conn) start(ctx context.Context, s *h2stream) (flush bool, err error)
 	s.conn, s.id, s.sent, s.first, s.end = x, x.next, never, never, never
 	s.window, s.rest, s.sending, s.written = x.initial, s.q.Body, true, false
 	s.taken, s.again, s.busy, s.err = 0, false, false, nil
-	s.body = s.body[:0]
+	s.body, s.size = s.body[:0], 0
 	s.head.begin(s.q.Verb)
 	if err := x.appendHead(s); err != nil {
 		return false, err

@@ -239,7 +239,7 @@ func (x *h2conn) data(flags byte, id uint32, b []byte) *h2fault {
 // window. x.mu is held.
 func (x *h2conn) content(s *h2stream, b []byte, size int, end bool) (h2code, error) {
 	h, most := &s.head, x.host.h2.maxReply
-	switch got := int64(len(s.body) + len(b)); {
+	switch got := s.size + int64(len(b)); {
 	case !h.whole:
 		return codeProtocol, malformed("the server sent DATA before the head of the reply")
 	case h.empty() && len(b) > 0:
@@ -249,7 +249,8 @@ func (x *h2conn) content(s *h2stream, b []byte, size int, end bool) (h2code, err
 	case got > most:
 		return codeCancel, tooLarge(h.status, most)
 	}
-	s.body = append(s.body, b...)
+	s.body = append(s.body, b[:wanted(s.q.Keep, len(s.body), len(b))]...)
+	s.size += int64(len(b))
 	if end {
 		return x.complete(s)
 	}
@@ -263,8 +264,8 @@ func (x *h2conn) content(s *h2stream, b []byte, size int, end bool) (h2code, err
 // complete ends a stream whose reply is whole. What is left of the request's
 // body nobody wants (section 8.1). x.mu is held.
 func (x *h2conn) complete(s *h2stream) (h2code, error) {
-	if h := &s.head; !h.empty() && h.length >= 0 && h.length != int64(len(s.body)) {
-		return codeProtocol, malformed("the reply has %d bytes, and its Content-Length says %d", len(s.body), h.length)
+	if h := &s.head; !h.empty() && h.length >= 0 && h.length != s.size {
+		return codeProtocol, malformed("the reply has %d bytes, and its Content-Length says %d", s.size, h.length)
 	}
 	x.idle = 0
 	x.settle(s, codeNone, nil)

@@ -20,6 +20,7 @@ type known struct {
 	grant   auth.Grant    // if free
 	free    bool          // there is nothing to wait for: the grant is always the same
 	plain   bool          // an attempt is one exchange: it has no cookies and follows nothing
+	keep    int64         // bytes of a reply's body that somebody may look at; 0: all
 
 	// same is the request that the step sends each time, as long as the grant is
 	// that which it was made with; nil when there is none.
@@ -72,6 +73,9 @@ func (m *knowledge) learn(step *engine.Invoke) *known {
 	case auth.Fixed:
 		k.grant, k.free = source.G, true
 	}
+	if m, ok := k.method.(engine.Brief); ok && step.Blind {
+		k.keep = m.Needs()
+	}
 	k.plain = k.browser == nil && step.Target.Redirects == 0
 	more[step] = k
 	m.all.Store(&more)
@@ -91,6 +95,9 @@ func (c *Client) encode(r *engine.Result, k *known, now time.Duration) error {
 	*r.Request = engine.Request{Header: r.Request.Header[:0]}
 	if err := k.method.Encode(r.Invocation, r.Grant, c.Base.Add(now), r.Request); err != nil {
 		return err
+	}
+	if !asksGzip(r.Request) { // what is packed is needed whole
+		r.Request.Keep = k.keep
 	}
 	if k.steady != nil && k.steady.Steady(r.Grant) {
 		q := *r.Request

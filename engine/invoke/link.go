@@ -153,8 +153,9 @@ func (l *link) receive(q *engine.Request, p *engine.Response, t *Timing, sent ti
 	if l.counted == nil && l.sock.soon {
 		runtime.Gosched()
 	}
+	l.reply.keep = q.Keep
 	again, err = l.reply.next(q.Verb, l.host.fast.maxReply, p)
-	t.BytesIn = int64(len(p.Body))
+	t.BytesIn = l.reply.size
 	if l.first == never {
 		t.End = time.Since(t.Base)
 		return again, err

@@ -277,9 +277,9 @@ func (h *HTTP) speaksH2(host string) bool {
 func (h *HTTP) receive(q *engine.Request, resp *http.Response, p *engine.Response, t *Timing) error {
 	defer resp.Body.Close()
 	p.Status, p.Proto = resp.StatusCode, resp.Proto
-	body, err := readAll(resp.Body, resp.ContentLength, h.maxReply, q.Verb == "HEAD")
-	t.BytesIn = int64(len(body))
-	if err == nil && int64(len(body)) > h.maxReply {
+	body, size, err := readAll(resp.Body, resp.ContentLength, h.maxReply, q)
+	t.BytesIn = size
+	if err == nil && size > h.maxReply {
 		err = tooLarge(resp.StatusCode, h.maxReply)
 	}
 	if err != nil {
@@ -297,25 +297,31 @@ func (h *HTTP) receive(q *engine.Request, resp *http.Response, p *engine.Respons
 }
 
 // readAll reads a body of the length that was announced, or less than 0 if it
-// was not. It stops one byte above most.
-func readAll(from io.Reader, length, most int64, none bool) ([]byte, error) {
-	if none || length == 0 {
-		return nil, nil
+// was not, and returns what q wants of it, and its size. It stops one byte above
+// most.
+func readAll(from io.Reader, length, most int64, q *engine.Request) (body []byte, size int64, err error) {
+	if q.Verb == "HEAD" || length == 0 {
+		return nil, 0, nil
 	}
 	if length > most {
-		return nil, &exchangeError{detail: detailTooLarge, message: fmt.Sprintf("the reply is to have %d bytes; at most %d are read", length, most)}
+		return nil, 0, &exchangeError{detail: detailTooLarge, message: fmt.Sprintf("the reply is to have %d bytes; at most %d are read", length, most)}
+	}
+	keep := most + 1
+	if q.Keep > 0 {
+		keep = min(keep, q.Keep)
 	}
 	if length > 0 {
-		body := make([]byte, length)
+		body = make([]byte, min(length, keep))
 		n, err := io.ReadFull(from, body)
-		if err != nil {
-			return body[:n], err
+		if body = body[:n]; err != nil {
+			return body, int64(n), err
 		}
-		// The end must be seen, or the connection cannot be used again.
-		_, err = io.Copy(io.Discard, from)
-		return body, err
+	} else if body, err = io.ReadAll(io.LimitReader(from, keep)); err != nil {
+		return body, int64(len(body)), err
 	}
-	return io.ReadAll(io.LimitReader(from, most+1))
+	// The end must be seen, or the connection cannot be used again.
+	rest, err := io.Copy(io.Discard, io.LimitReader(from, most+1-int64(len(body))))
+	return body, int64(len(body)) + rest, err
 }
 
 // unpack unpacks the body of p, the reply to q, if it has to be: nobody sees then

@@ -37,6 +37,8 @@ type replyReader struct {
 
 	lines []int  // where the lines of the head end
 	body  []byte // of a reply that does not fit into buf
+	keep  int64  // bytes of it that are wanted; 0: all
+	size  int64  // bytes of the body that have been read
 
 	last   string // the last head, with the empty line after it
 	fields []engine.Field
@@ -78,7 +80,7 @@ func (r *replyReader) release() {
 // next reads the whole reply to a request of that verb into p, whose header
 // lines are used again. p.Body is the reader's own, and good until the next
 // call. again reports whether the connection can carry another request. Of a
-// body at most so many bytes are read.
+// body at most so many bytes are read, and r.keep are kept.
 func (r *replyReader) next(verb string, most int64, p *engine.Response) (again bool, err error) {
 	r.fills, r.began = 0, false
 	if r.at < r.end {
@@ -387,7 +389,7 @@ func length(value string) (int64, error) {
 
 // receive reads the body.
 func (r *replyReader) receive(verb string, most int64, p *engine.Response, f framing) (again bool, err error) {
-	p.Body = nil
+	p.Body, r.size = nil, 0
 	switch {
 	case verb == "HEAD" || p.Status == 204 || p.Status == 304:
 	case f.chunked:
@@ -400,7 +402,7 @@ func (r *replyReader) receive(verb string, most int64, p *engine.Response, f fra
 		f.close = true
 		p.Body, err = r.rest(most)
 	}
-	if err == nil && int64(len(p.Body)) > most {
+	if err == nil && r.size > most {
 		err = tooLarge(p.Status, most)
 	}
 	// What comes without having been asked for belongs to nobody.
@@ -411,13 +413,51 @@ func (r *replyReader) receive(verb string, most int64, p *engine.Response, f fra
 func (r *replyReader) exactly(n int) ([]byte, error) {
 	if r.end-r.at >= n {
 		r.at += n
+		r.size = int64(n)
 		return r.buf[r.at-n : r.at : r.at], nil
+	}
+	if r.keep > 0 && int64(n) > r.keep {
+		r.body = r.body[:0]
+		err := r.through(int64(n))
+		return r.body, err
 	}
 	if cap(r.body) < n {
 		r.body = make([]byte, 0, n)
 	}
 	err := r.take(n)
+	r.size = int64(len(r.body))
 	return r.body, err
+}
+
+// through reads the next n bytes of a body, and keeps what is wanted.
+func (r *replyReader) through(n int64) error {
+	for n > 0 {
+		if r.at == r.end {
+			if err := r.fill(); err != nil {
+				return unexpected(err)
+			}
+		}
+		part := r.buf[r.at:min(r.end, r.at+int(min(n, readSize)))]
+		r.hold(part)
+		r.at += len(part)
+		n -= int64(len(part))
+	}
+	return nil
+}
+
+// hold adds a part of the body to what is kept of it.
+func (r *replyReader) hold(part []byte) {
+	r.size += int64(len(part))
+	r.body = append(r.body, part[:wanted(r.keep, len(r.body), len(part))]...)
+}
+
+// wanted returns how many of n more bytes are to be kept, where keep are in all
+// (0: every one) and have already.
+func wanted(keep int64, have, n int) int {
+	if keep == 0 {
+		return n
+	}
+	return int(min(int64(n), max(0, keep-int64(have))))
 }
 
 // take makes r.body of the next n bytes, for which it has room.
@@ -439,11 +479,12 @@ func (r *replyReader) more(n int) error {
 
 // rest reads until the connection is closed, or one byte above most.
 func (r *replyReader) rest(most int64) ([]byte, error) {
-	r.body = append(r.body[:0], r.buf[r.at:r.end]...)
+	r.body = r.body[:0]
+	r.hold(r.buf[r.at:r.end])
 	r.at = r.end
-	for int64(len(r.body)) <= most {
+	for r.size <= most {
 		err := r.fill()
-		r.body = append(r.body, r.buf[r.at:r.end]...)
+		r.hold(r.buf[r.at:r.end])
 		r.at = r.end
 		if errors.Is(err, io.EOF) {
 			return r.body, nil
