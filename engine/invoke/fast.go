@@ -98,6 +98,11 @@ func (f *Fast) Exchange(ctx context.Context, _ int, q *engine.Request, p *engine
 	kept, shift := p.Body[:0], t.Base.Sub(f.epoch)
 	for n := 0; ; n++ {
 		l, err := h.get(ctx, now+shift, t)
+		for err == errGone { //nolint:errorlint // it is never wrapped
+			if h, err = f.host(q); err == nil {
+				l, err = h.get(ctx, now+shift, t)
+			}
+		}
 		if err != nil {
 			t.End = time.Since(t.Base)
 			return err

@@ -292,6 +292,61 @@ func TestBrokenConnectionsAreNoMore(t *testing.T) {
 	}
 }
 
+// TestForgottenHost lets a host be forgotten between the moments when a request
+// finds it and when it asks for a connection.
+func TestForgottenHost(t *testing.T) {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") }))
+	s.Config.Protocols = new(http.Protocols)
+	s.Config.Protocols.SetHTTP1(true)
+	s.Config.Protocols.SetUnencryptedHTTP2(true)
+	s.Start()
+	defer s.Close()
+	q := ask(t, "GET", s.URL, "")
+	base := time.Now()
+	t.Run("HTTP/1.1", func(t *testing.T) {
+		f := openFast(t, Options{})
+		if _, _, err := do(t, f, q); err != nil {
+			t.Fatal(err)
+		}
+		old, _ := f.host(q)
+		if !old.forget() {
+			t.Fatal("an idle host is not forgotten")
+		}
+		delete(f.hosts, old.to)
+		found := *q
+		found.Way = old
+		if _, tm, err := do(t, f, &found); err != nil || tm.Reused || tm.Phases.Connect < 0 {
+			t.Errorf("timing %+v, error %v", tm, err)
+		}
+		if h, _ := f.host(q); h == old || h.open != 1 {
+			t.Errorf("the new host has %d connections", h.open)
+		}
+	})
+	t.Run("HTTP/2", func(t *testing.T) {
+		f := openH2(t, Options{})
+		if _, _, err := do(t, f, q); err != nil {
+			t.Fatal(err)
+		}
+		old, _ := f.host(q)
+		if !old.forget() {
+			t.Fatal("an idle host is not forgotten")
+		}
+		delete(f.hosts, old.to)
+		var p engine.Response
+		tm := Timing{Base: base}
+		tm.begin()
+		if err := f.exchange(t.Context(), 0, old, nil, q, &p, &tm); err != nil || tm.Phases.Connect < 0 {
+			t.Errorf("timing %+v, error %v", tm, err)
+		}
+		if old.counted != 0 {
+			t.Errorf("the old host has %d connections", old.counted)
+		}
+		if h, _ := f.host(q); h == old || h.counted != 1 {
+			t.Errorf("the new host has %d connections", h.counted)
+		}
+	})
+}
+
 // TestHostsAreBounded lets redirects, say, lead to ever new hosts.
 func TestHostsAreBounded(t *testing.T) {
 	a := openAuto(t, Options{Dial: func(context.Context, string, string) (net.Conn, error) { return nil, io.EOF }})

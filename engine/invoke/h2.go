@@ -92,7 +92,13 @@ func (h *H2) exchange(ctx context.Context, worker int, host *h2host, x *h2conn, 
 	for n := 0; ; n++ {
 		var err error
 		if x == nil {
-			if x, err = host.get(ctx, worker, until, t); err != nil {
+			x, err = host.get(ctx, worker, until, t)
+			for err == errGone { //nolint:errorlint // it is never wrapped
+				if host, err = h.host(q); err == nil {
+					x, err = host.get(ctx, worker, until, t)
+				}
+			}
+			if err != nil {
 				t.End = time.Since(t.Base)
 				return err
 			}

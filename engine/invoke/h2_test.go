@@ -695,6 +695,23 @@ func TestH2Compressed(t *testing.T) {
 	if n := send(q); n > 8 {
 		t.Errorf("%d bytes at last", n)
 	}
+	// What cannot be sent leaves nothing behind that the other side does not know.
+	bad := *q
+	bad.Verb, bad.Path, bad.Shared = "BAD", "/a\nb", true // what is shared goes into the table
+	fails := func() {
+		if _, err := e.appendRequest(nil, &bad, "volley/9"); err == nil {
+			t.Error("a path with a line feed is sent")
+		}
+	}
+	fails()
+	for range 3 {
+		send(q)
+	}
+	e.resize(100)
+	fails()
+	if b, err := e.appendRequest(nil, q, "volley/9"); err != nil || !bytes.HasPrefix(b, []byte("\x3f\x45")) {
+		t.Errorf("%x, %v; want the new size told", b, err)
+	}
 	if len(e.blocks) > maxBlocks || e.size > tableSize {
 		t.Errorf("%d blocks, a table of %d", len(e.blocks), e.size)
 	}

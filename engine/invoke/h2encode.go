@@ -81,6 +81,10 @@ func (e *h2encoder) appendRequest(b []byte, q *engine.Request, agent string) ([]
 			return append(b, kept.block...), nil
 		}
 	}
+	pseudo, agent, err := pseudoFields(q, agent)
+	if err != nil {
+		return b, err // before the other side has to know of anything
+	}
 	start, before := len(b), e.inserts
 	if e.resized {
 		if e.least < e.most {
@@ -90,24 +94,24 @@ func (e *h2encoder) appendRequest(b []byte, q *engine.Request, agent string) ([]
 	}
 	told := e.resized
 	e.resized, e.least = false, e.most
-	b, err := e.appendFields(b, q, agent)
-	if err == nil && q.Shared && !told && e.inserts == before {
+	b = e.appendFields(b, q, pseudo, agent)
+	if q.Shared && !told && e.inserts == before {
 		if len(e.blocks) >= maxBlocks {
 			clear(e.blocks)
 		}
 		e.blocks[q] = h2block{append([]byte(nil), b[start:]...), e.inserts}
 	}
-	return b, err
+	return b, nil
 }
 
-// appendFields appends the fields of q (RFC 9113, section 8.3.1): what a method
-// gave it, but for what is about the connection, of which HTTP/2 has none.
-func (e *h2encoder) appendFields(b []byte, q *engine.Request, agent string) ([]byte, error) {
+// pseudoFields returns the values of :method, :scheme, :authority and :path, and
+// the agent that is to be added; an error if something of q cannot be sent.
+func pseudoFields(q *engine.Request, agent string) ([4]h2entry, string, error) {
 	host := q.Host
 	for i := range q.Header {
 		f := &q.Header[i]
 		if err := sendable(f); err != nil {
-			return nil, err
+			return [4]h2entry{}, "", err
 		}
 		switch name := f.Name; {
 		case len(name) == 4 && strings.EqualFold(name, "Host"):
@@ -120,11 +124,20 @@ func (e *h2encoder) appendFields(b []byte, q *engine.Request, agent string) ([]b
 	if q.Query != "" {
 		path += "?" + q.Query
 	}
-	for _, pseudo := range [...]h2entry{{0, ":method", cmp.Or(q.Verb, "GET")}, {0, ":scheme", q.Scheme}, {0, ":authority", host}, {0, ":path", path}} {
-		if !validValue(pseudo.value) {
-			return nil, unsendable(pseudo.name)
+	all := [4]h2entry{{0, ":method", cmp.Or(q.Verb, "GET")}, {0, ":scheme", q.Scheme}, {0, ":authority", host}, {0, ":path", path}}
+	for i := range all {
+		if !validValue(all[i].value) {
+			return all, "", unsendable(all[i].name)
 		}
-		b = e.appendField(b, pseudo.name, pseudo.value, q.Shared)
+	}
+	return all, agent, nil
+}
+
+// appendFields appends the fields of q (RFC 9113, section 8.3.1): what a method
+// gave it, but for what is about the connection, of which HTTP/2 has none.
+func (e *h2encoder) appendFields(b []byte, q *engine.Request, pseudo [4]h2entry, agent string) []byte {
+	for i := range pseudo {
+		b = e.appendField(b, pseudo[i].name, pseudo[i].value, q.Shared)
 	}
 	if agent != "" {
 		b = e.appendField(b, "user-agent", agent, q.Shared)
@@ -141,7 +154,7 @@ func (e *h2encoder) appendFields(b []byte, q *engine.Request, agent string) ([]b
 	if len(q.Body) > 0 || q.Verb == "POST" || q.Verb == "PUT" || q.Verb == "PATCH" {
 		b = e.appendField(b, "content-length", strconv.Itoa(len(q.Body)), q.Shared)
 	}
-	return b, nil
+	return b
 }
 
 // sendable reports what keeps a header line of the scenario's from being sent.

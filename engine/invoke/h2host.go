@@ -21,6 +21,7 @@ type h2host struct {
 
 	mu      sync.Mutex
 	closed  bool
+	gone    bool // nobody finds it any more
 	all     map[*h2conn]struct{}
 	queue   []chan *h2conn
 	dialing int
@@ -71,7 +72,10 @@ func (h *h2host) get(ctx context.Context, worker int, until time.Time, t *Timing
 func (h *h2host) find(worker int) (*h2conn, chan *h2conn, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed {
+	switch {
+	case h.gone:
+		return nil, nil, errGone
+	case h.closed:
 		return nil, nil, errClosed
 	}
 	h.waiting.Add(1) // before looking, so that who frees a place in the meantime looks here
@@ -302,20 +306,24 @@ func (h *h2host) close() {
 }
 
 // forget reports whether nobody uses a connection of the host's; then they are
-// closed.
+// closed, and nobody will get one.
 func (h *h2host) forget() bool {
 	h.mu.Lock()
-	free := len(h.queue) == 0 && h.dialing == 0
+	h.gone = len(h.queue) == 0 && h.dialing == 0
 	for x := range h.all {
 		x.mu.Lock()
-		free = free && x.active == 0
+		h.gone = h.gone && x.active == 0
 		x.mu.Unlock()
 	}
+	if h.gone {
+		h.list.Store(new([]*h2conn)) // so that who comes looks, and sees that
+	}
+	gone := h.gone
 	h.mu.Unlock()
-	if free {
+	if gone {
 		h.close()
 	}
-	return free
+	return gone
 }
 
 // dial dials, and tells t what that took.

@@ -3,6 +3,7 @@ package invoke
 import (
 	"cmp"
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,7 @@ type host struct {
 	early  atomic.Int64 // connections that were opened before anybody needed them
 
 	mu      sync.Mutex
+	gone    bool    // nobody finds it any more
 	idle    []*link // the latest used last
 	open    int
 	young   int          // being opened, as far as that was begun in the last youngTime
@@ -43,16 +45,20 @@ func (h *host) close() {
 	}
 }
 
+// errGone tells who found a host just before it was forgotten to look again.
+var errGone = errors.New("the host is forgotten")
+
 // forget reports whether nobody uses a connection of the host's; then they are
-// closed.
+// closed, and nobody will get one.
 func (h *host) forget() bool {
 	h.mu.Lock()
-	free := len(h.idle) == h.open && len(h.waiting) == 0
+	h.gone = len(h.idle) == h.open && len(h.waiting) == 0
+	gone := h.gone
 	h.mu.Unlock()
-	if free {
+	if gone {
 		h.close()
 	}
-	return free
+	return gone
 }
 
 // get returns a connection that is alone the caller's: one that is idle, or a
@@ -61,6 +67,10 @@ func (h *host) forget() bool {
 func (h *host) get(ctx context.Context, now time.Duration, t *Timing) (*link, error) {
 	for {
 		h.mu.Lock()
+		if h.gone {
+			h.mu.Unlock()
+			return nil, errGone
+		}
 		if n := len(h.idle); n > 0 {
 			l := h.idle[n-1]
 			h.idle[n-1] = nil
