@@ -132,7 +132,8 @@ func mixed() *record.Document {
 	d := usual()
 	d.ExitCode, d.Ended = 115, "the budget of 5 is used up: invocations so far 36000, cost up to 5.003"
 	d.Series, d.Errors, d.Thresholds = nil, nil, nil
-	d.Transports = []record.Transport{{Host: "https://a", By: "volley", Protocol: "HTTP/1.1", OpenedAhead: 30}, {Host: "https://b", By: "volley", Protocol: "HTTP/1.1", OpenedAhead: 4}}
+	d.Transports = []record.Transport{{Host: "https://a", By: "volley", Protocol: "HTTP/1.1", OpenedAhead: 30}, {Host: "https://b", By: "volley", Protocol: "HTTP/1.1", OpenedAhead: 4},
+		{Host: "https://c", By: "volley", Protocol: "HTTP/2", Connections: 1}, {Host: "https://d", By: "net/http", Because: "a proxy"}}
 	for i, m := range []string{"http-api", "http-function", "web", "node-sdk", "web-sdk", "mini-program", "control-plane"} {
 		s := series([]string{"getUserInfo", "page", "orders"}[i%3]+strings.Repeat("2", i/6), 5142, 0, 31000)
 		if i == 4 {

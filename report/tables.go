@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"volley/engine"
@@ -106,7 +107,23 @@ func (p *page) phases() {
 		fresh += fmt.Sprintf(" (%s opened before the start)", count(int64(ahead)))
 	}
 	words = append(words, fmt.Sprintf("%s, %s reused", fresh, count(t.ReusedConnections)))
+	words = append(words, protocols(p.d.Transports)...)
 	p.section("phases", wrap(words, ", ", columns-margin)...)
+}
+
+// protocols names those that were spoken, each once.
+func protocols(all []record.Transport) []string {
+	var words []string
+	for _, t := range all {
+		text := t.Protocol
+		if t.Connections > 0 {
+			text += " on " + plural(int64(t.Connections), "connection")
+		}
+		if text != "" && !slices.Contains(words, text) {
+			words = append(words, text)
+		}
+	}
+	return words
 }
 
 func (p *page) groups() {
