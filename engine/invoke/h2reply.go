@@ -196,6 +196,9 @@ func (x *h2conn) headed(s *h2stream, end bool) (h2code, error) {
 		}
 		return 0, nil
 	}
+	if h.status == 204 && h.length > 0 { // RFC 9110, section 8.6
+		return codeProtocol, malformed("the reply tells of %d bytes, and its status 204 is of one that has no content", h.length)
+	}
 	h.whole = true
 	if most := x.host.h2.maxReply; h.length > most && !h.empty() {
 		return codeCancel, &exchangeError{detail: detailTooLarge, message: fmt.Sprintf("the reply is to have %d bytes; at most %d are read", h.length, most)}
