@@ -153,10 +153,16 @@ func (f *Fast) host(q *engine.Request) (*host, error) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.found(placeOf(q))
+}
+
+// found returns the host of a place, which it makes if there is none. f.mu is
+// held.
+func (f *Fast) found(to place) (*host, error) {
 	if f.closed {
 		return nil, errClosed
 	}
-	if h = f.hosts[placeOf(q)]; h != nil {
+	if h := f.hosts[to]; h != nil {
 		return h, nil
 	}
 	if len(f.hosts) >= maxHosts {
@@ -167,20 +173,20 @@ func (f *Fast) host(q *engine.Request) (*host, error) {
 			}
 		}
 	}
-	h = &host{fast: f, to: placeOf(q), all: map[*link]struct{}{}}
-	f.hosts[h.to] = h
+	h := &host{fast: f, to: to, all: map[*link]struct{}{}}
+	f.hosts[to] = h
 	return h, nil
 }
 
 // Prepare writes down how a request that is sent again and again goes out, and
 // where to.
 func (f *Fast) Prepare(q *engine.Request) {
-	if h, err := f.host(q); err == nil {
-		f.mu.Lock()
-		h.pinned, f.hosts[placeOf(q)] = true, h
-		f.mu.Unlock()
+	f.mu.Lock()
+	if h, err := f.found(placeOf(q)); err == nil {
+		h.pinned = true
 		q.Way = h
 	}
+	f.mu.Unlock()
 	if len(q.Body) <= wholeWrite {
 		q.H1 = append(appendHead(nil, q, f.o.UserAgent), q.Body...)
 	}

@@ -292,6 +292,29 @@ func TestBrokenConnectionsAreNoMore(t *testing.T) {
 	}
 }
 
+// TestNothingOfTheLastReply holds that what is told of a reply that never came
+// is not the last one's.
+func TestNothingOfTheLastReply(t *testing.T) {
+	both(t, func(t *testing.T, open func(t testing.TB, o Options) Transport) {
+		base := rawServer(t, func(_ int, c net.Conn) {
+			b := make([]byte, 4096)
+			c.Read(b)
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"+strings.Repeat("x", 1000))
+			c.Read(b) // and nothing more
+			c.Read(b)
+		})
+		h := open(t, Options{})
+		var tm Timing // used again, as attempts do
+		for n, want := range []int64{1000, 0} {
+			var p engine.Response
+			tm.reset(time.Now(), 0, 200*time.Millisecond)
+			if err := h.Exchange(t.Context(), 0, ask(t, "POST", base, "x"), &p, &tm); (err == nil) != (n == 0) || tm.BytesIn != want {
+				t.Errorf("exchange %d: error %v, %d bytes in, want %d", n, err, tm.BytesIn, want)
+			}
+		}
+	})
+}
+
 // TestForgottenHost lets a host be forgotten between the moments when a request
 // finds it and when it asks for a connection.
 func TestForgottenHost(t *testing.T) {

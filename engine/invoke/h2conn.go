@@ -397,9 +397,8 @@ func (x *h2conn) rest() {
 // woken is called when something has come.
 func (x *h2conn) woken() {
 	x.mu.Lock()
-	now := x.clock()
-	x.in.now = x.wire.sock.stamp.since(x.base, x.in.now, now)
-	x.heard, x.doubt, x.awake = now, never, true
+	x.in.now = x.wire.sock.stamp.since(x.base, x.in.now)
+	x.heard, x.doubt, x.awake = x.in.now, never, true
 	x.mu.Unlock()
 }
 

@@ -171,7 +171,7 @@ func (l *link) receive(q *engine.Request, p *engine.Response, t *Timing, sent ti
 
 // came returns when what was read last came in.
 func (l *link) came() time.Duration {
-	return l.sock.stamp.since(l.base, l.began, time.Since(l.base))
+	return l.sock.stamp.since(l.base, l.began)
 }
 
 // finish ends the writing of a large body when the reply is there, or failed.

@@ -82,7 +82,7 @@ func (r *replyReader) release() {
 // call. again reports whether the connection can carry another request. Of a
 // body at most so many bytes are read, and r.keep are kept.
 func (r *replyReader) next(verb string, most int64, p *engine.Response) (again bool, err error) {
-	r.fills, r.began = 0, false
+	r.fills, r.began, r.size = 0, false, 0
 	if r.at < r.end {
 		r.begin()
 	}
@@ -389,7 +389,7 @@ func length(value string) (int64, error) {
 
 // receive reads the body.
 func (r *replyReader) receive(verb string, most int64, p *engine.Response, f framing) (again bool, err error) {
-	p.Body, r.size = nil, 0
+	p.Body = nil
 	switch {
 	case verb == "HEAD" || p.Status == 204 || p.Status == 304:
 	case f.chunked:

@@ -3,15 +3,21 @@ package invoke
 import "time"
 
 // since returns when what was read last came in, counted from base, where that
-// was noted and can be: not before from, and not after now. A wall clock that
-// was set meanwhile says what cannot be.
-func (s *stamp) since(base time.Time, from, now time.Duration) time.Duration {
+// was noted and can be: not before from. It is called right after the reading:
+// for how long it had lain there the wall clock tells, which may be set at any
+// other time.
+func (s *stamp) since(base time.Time, from time.Duration) time.Duration {
 	if s == nil || s.at == 0 {
+		return time.Since(base)
+	}
+	now := time.Now()
+	return s.before(now, now.Sub(base), from)
+}
+
+func (s *stamp) before(clock time.Time, now, from time.Duration) time.Duration {
+	lay := time.Duration(clock.UnixNano() - s.at)
+	if lay < 0 || lay > now-from {
 		return now
 	}
-	at := time.Duration(s.at - base.UnixNano())
-	if at < from || at > now {
-		return now
-	}
-	return at
+	return now - lay
 }

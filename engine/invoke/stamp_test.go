@@ -10,24 +10,28 @@ import (
 // TestStampSays holds that a time that cannot be is not believed: somebody has
 // set the wall clock.
 func TestStampSays(t *testing.T) {
-	base := time.Now()
-	at := func(d time.Duration) *stamp { return &stamp{at: base.Add(d).UnixNano()} }
+	clock := time.Now()
+	lay := func(d time.Duration) *stamp { return &stamp{at: clock.Add(-d).UnixNano()} }
 	for _, tt := range []struct {
 		name            string
 		s               *stamp
 		from, now, want time.Duration
 	}{
-		{"nobody took note", nil, 1, 9, 9},
-		{"it was not told", &stamp{}, 1, 9, 9},
-		{"between", at(5), 1, 9, 5},
-		{"at once", at(1), 1, 9, 1},
-		{"now", at(9), 1, 9, 9},
-		{"before the request", at(0), 1, 9, 9},
-		{"in the future", at(10), 1, 9, 9},
-		{"a day ago", at(-24 * time.Hour), 1, 9, 9},
+		{"between", lay(4), 1, 9, 5},
+		{"at once", lay(8), 1, 9, 1},
+		{"now", lay(0), 1, 9, 9},
+		{"before the request", lay(9), 1, 9, 9},
+		{"in the future", lay(-1), 1, 9, 9},
+		{"a day ago", lay(24 * time.Hour), 1, 9, 9},
 	} {
-		if got := tt.s.since(base, tt.from, tt.now); got != tt.want {
+		if got := tt.s.before(clock, tt.now, tt.from); got != tt.want {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
+	}
+	base := clock.Add(-time.Minute)
+	for _, s := range []*stamp{nil, {}} {
+		if got := s.since(base, 0); got < time.Minute || got > 2*time.Minute {
+			t.Errorf("nothing was noted, and it came at %v", got)
 		}
 	}
 }
@@ -51,7 +55,7 @@ func TestStamped(t *testing.T) {
 			time.Sleep(late)
 			b := make([]byte, 100)
 			n, err := s.Read(b)
-			return string(b[:n]), s.stamp.since(base, 0, time.Since(base)), err
+			return string(b[:n]), s.stamp.since(base, 0), err
 		}},
 		{"socket that somebody waits for", func(c net.Conn) (string, time.Duration, error) {
 			s := newSocket(c, nil, true)
@@ -60,21 +64,21 @@ func TestStamped(t *testing.T) {
 			time.Sleep(late)
 			b := make([]byte, 100)
 			n, err := s.Read(b)
-			return string(b[:n]), s.stamp.since(base, 0, time.Since(base)), err
+			return string(b[:n]), s.stamp.since(base, 0), err
 		}},
 		{"page", func(c net.Conn) (string, time.Duration, error) {
 			s := newSocket(c, new(pages), true)
 			base = time.Now()
 			time.Sleep(late)
 			b, n, err := s.ReadPage()
-			return string(b[:n]), s.stamp.since(base, 0, time.Since(base)), err
+			return string(b[:n]), s.stamp.since(base, 0), err
 		}},
 		{"HTTP/2", func(c net.Conn) (string, time.Duration, error) {
 			w := newWire(c, true)
 			var came time.Duration
 			base = time.Now()
 			w.before = func() { time.Sleep(late) }
-			w.after = func() { came = w.sock.stamp.since(base, 0, time.Since(base)) }
+			w.after = func() { came = w.sock.stamp.since(base, 0) }
 			b := make([]byte, 100)
 			n, err := w.Read(b)
 			return string(b[:n]), came, err

@@ -45,6 +45,10 @@ const (
 	stride = 100 * time.Microsecond
 	moment = time.Millisecond
 
+	// patience is how long after a tick it does so at most: where there are
+	// thousands of series, a second would not be written before the next is over.
+	patience = tick
+
 	// slowestEvery is how often slowest.jsonl is brought up to date during a run.
 	slowestEvery = 10 * time.Second
 )
@@ -116,6 +120,7 @@ type Recorder struct {
 	failures  file
 	logged    int64         // histograms written so far
 	slowAt    time.Duration // when slowest.jsonl was last written
+	ticked    time.Time     // when it was last woken by the clock
 	rested    time.Time     // when it last let everybody else go on
 	closed    sync.Once
 }
@@ -259,7 +264,8 @@ func (r *Recorder) collect() {
 		case <-r.wake:
 			r.drain()
 		case <-timer.C:
-			r.rested = time.Now()
+			r.ticked = time.Now()
+			r.rested = r.ticked
 			r.drain()
 			t := r.o.Tally()
 			now := time.Since(r.o.Start)
@@ -277,7 +283,7 @@ func (r *Recorder) collect() {
 
 // rest lets everybody else go on, if it is time to, and nobody waits for the end.
 func (r *Recorder) rest() {
-	if time.Since(r.rested) < stride {
+	if time.Since(r.rested) < stride || time.Since(r.ticked) > patience {
 		return
 	}
 	select {
