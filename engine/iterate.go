@@ -75,6 +75,9 @@ func (c *caller) start(t *ticket) time.Duration {
 	c.scope = Scope{}
 	c.scope.Seed, c.scope.Iteration, c.scope.Row = r.Plan.Seed, t.n, t.row
 	if r.load.Arrivals == nil {
+		if r.Rows != nil {
+			p.began = 0 // its row may have had to be waited for
+		}
 		return t.due // a closed run's is due when its caller looks at the clock
 	}
 	p.began = r.now()

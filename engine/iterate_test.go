@@ -403,3 +403,63 @@ func TestFailedExpressionHasNoRequest(t *testing.T) {
 		t.Errorf("%q: a result of which nothing was sent has the request of another", k.reqs[1])
 	}
 }
+
+// slowRows are rows that have to be waited for.
+type slowRows struct{}
+
+func (slowRows) Next() (any, error) {
+	time.Sleep(5 * time.Millisecond)
+	return 1, nil
+}
+
+// asked notes when invocations were asked for, as they were told and as it was.
+type asked struct {
+	base  time.Time
+	wrong []string
+}
+
+func (a *asked) Invoke(_ context.Context, i *engine.Invocation, r *engine.Result) {
+	now := time.Since(a.base)
+	if i.Asked != 0 && i.Asked != now {
+		a.wrong = append(a.wrong, fmt.Sprintf("%s at %v, told %v", i.Step.Name, now, i.Asked))
+	}
+	r.Begin(i)
+	time.Sleep(time.Millisecond)
+	r.Start, r.End, r.Reply = now, time.Since(a.base), engine.Reply{}
+}
+
+// TestAsked holds that what an invocation is told of the time is the time,
+// whatever was waited for before it: a row, a pause, others of its group.
+func TestAsked(t *testing.T) {
+	limited := all(group.All, call("a", ""), call("b", ""))
+	limited.Group.Limit = 1
+	for name, steps := range map[string][]engine.Step{
+		"one step":       {call("a", "")},
+		"several":        {call("a", ""), call("b", ""), call("c", "")},
+		"a pause":        {pause(3 * time.Millisecond), call("a", "")},
+		"a slow failure": {goOn(data(call("a", ""), func(*engine.Scope) ([]byte, error) { return nil, errors.New("no") })), call("b", "")},
+		"a group":        {limited, call("c", "")},
+	} {
+		for _, rows := range []engine.Feed{nil, slowRows{}} {
+			for model, load := range map[string]engine.Load{
+				"closed": {Crowd: pace.Constant(1, 50*time.Millisecond), GracefulStop: time.Hour},
+				"open":   open(pace.Constant(100, 50*time.Millisecond), engine.Load{MaxInFlight: 2}),
+			} {
+				t.Run(fmt.Sprint(name, ", ", model, ", rows ", rows != nil), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						a := &asked{base: time.Now().Add(time.Second)}
+						time.Sleep(time.Second)
+						r := engine.NewRun(engine.Options{Plan: &engine.Plan{Steps: steps, Load: load}, Invoker: a, Rows: rows, Base: a.base,
+							Record: func() engine.Recorder { return &keeper{} }})
+						if err := r.Fire(t.Context()); err != nil {
+							t.Fatal(err)
+						}
+						for _, w := range a.wrong {
+							t.Error(w)
+						}
+					})
+				})
+			}
+		}
+	}
+}

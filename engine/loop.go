@@ -147,15 +147,17 @@ func (r *Run) Ended() <-chan struct{} { return r.ended }
 // Tally says how far the run is. It may be called at any time after Fire has
 // begun, by anyone.
 func (r *Run) Tally() Tally {
-	t := Tally{
-		Due: r.due.Load(), Sent: r.sent.Load(), Dropped: r.dropped.Load(),
-		Finished: r.finished.Load(), Canceled: r.canceled.Load(), Warmup: r.warm.Load(),
+	warmed := r.warmed.Load() // what has ended is read before what was begun, and so is no more
+	t := Tally{Finished: r.finished.Load(), Canceled: r.canceled.Load()}
+	t = Tally{
+		Finished: t.Finished, Canceled: t.Canceled,
+		Due: r.due.Load(), Sent: r.sent.Load(), Dropped: r.dropped.Load(), Warmup: r.warm.Load(),
 		InFlight: int(r.inFlight.Load()), Callers: int(r.hired.Load()),
 		Elapsed: r.now(), Burst: r.burst.worst(),
 	}
 	if r.load.Arrivals == nil {
 		t.Due = t.Sent
-		t.InFlight = int(max(0, t.Sent+t.Warmup-t.Finished-t.Canceled-r.warmed.Load()))
+		t.InFlight = min(t.Callers, int(t.Sent+t.Warmup-t.Finished-t.Canceled-warmed))
 	}
 	t.Full = r.full.total(t.Elapsed)
 	ended := false

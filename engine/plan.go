@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -30,13 +31,15 @@ type Plan struct {
 
 // First returns the invocations with which an iteration begins: those that are
 // on the wire before any of them has been answered, as often as they are. Where
-// only a row or chance can tell, it may leave some out.
+// only a row, a condition or chance can tell, there are none.
 func (p *Plan) First() []*Invoke {
 	var first []*Invoke
 	steps := p.Steps
 	for len(steps) > 0 {
 		s := &steps[0]
 		switch {
+		case s.When != nil, len(s.Pick) > 1:
+			return nil
 		case s.Invoke != nil:
 			return append(first, s.Invoke)
 		case s.Group != nil:
@@ -45,11 +48,13 @@ func (p *Plan) First() []*Invoke {
 				members = members[:min(len(members), s.Group.Limit)]
 			}
 			for i := range members {
-				if in := members[i].Invoke; in != nil {
+				if in := members[i].Invoke; in != nil && members[i].When == nil {
 					first = append(first, in)
 				}
 			}
 			return first
+		case s.Pause != nil:
+			return nil
 		case s.Pick != nil:
 			steps = s.Pick[0].Steps
 		default:
@@ -153,19 +158,28 @@ type Load struct {
 // callers, and over connections, that are free again.
 const firstMoment = 5 * time.Millisecond
 
-// First returns how many iterations begin together when the load does.
+// First returns how many iterations begin together when the load does. Under a
+// ceiling none do.
 func (l *Load) First() int {
+	if l.MaxRate > 0 {
+		return 0
+	}
+	most := math.MaxInt
+	if l.Iterations > 0 {
+		most = int(min(l.Iterations, math.MaxInt32))
+	}
 	if l.Arrivals == nil {
 		n, _, _ := l.Crowd.Callers(0)
-		return n
+		return min(n, most)
 	}
+	most = min(most, l.MaxInFlight)
 	due := l.Arrivals()
-	for n := range l.MaxInFlight {
+	for n := range most {
 		if at, ok := due.Due(int64(n)); !ok || at >= firstMoment {
 			return n
 		}
 	}
-	return l.MaxInFlight
+	return most
 }
 
 // A Step is one line of an iteration. Exactly one of Invoke, Group, Sequence,

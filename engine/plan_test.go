@@ -24,7 +24,10 @@ func TestFirstInvocations(t *testing.T) {
 		{"as many of a group as it lets", []engine.Step{limited(2, all(group.All, f, g, h))}, "f g"},
 		{"the first of a sequence", []engine.Step{seq(seq(g, f), h)}, "g"},
 		{"members that are none are left out", []engine.Step{all(group.All, f, seq(g, h))}, "f"},
-		{"any of a pick", []engine.Step{{Pick: []engine.Choice{{Weight: 1, Steps: []engine.Step{h}}, {Weight: 1, Steps: []engine.Step{f}}}}}, "h"},
+		{"none of a pick", []engine.Step{{Pick: []engine.Choice{{Weight: 1, Steps: []engine.Step{h}}, {Weight: 1, Steps: []engine.Step{f}}}}}, ""},
+		{"the only one of a pick", []engine.Step{{Pick: []engine.Choice{{Weight: 1, Steps: []engine.Step{h}}}}}, "h"},
+		{"none under a condition", []engine.Step{when(f, true, nil), g}, ""},
+		{"no member under a condition", []engine.Step{all(group.All, f, when(g, true, nil), h)}, "f h"},
 		{"nothing together after a pause", []engine.Step{pause(time.Second), f}, ""},
 		{"an empty plan", nil, ""},
 	}
@@ -52,6 +55,9 @@ func TestFirstIterations(t *testing.T) {
 		want int
 	}{
 		{"as many as there are workers", engine.Load{Crowd: pace.Constant(50, time.Second)}, 50},
+		{"no more than there are to be", engine.Load{Crowd: pace.Constant(50, time.Second), Iterations: 10}, 10},
+		{"none under a ceiling", engine.Load{Crowd: pace.Constant(50, time.Second), MaxRate: 5}, 0},
+		{"no more arrivals than there are to be", open(pace.Constant(1000, time.Minute), engine.Load{MaxInFlight: 100, Iterations: 3}), 3},
 		{"one worker of a crowd that grows", engine.Load{Crowd: pace.Profile{{From: 1, To: 100, For: time.Minute}}}, 1},
 		{"those due in the first 5 ms", open(pace.Constant(1000, time.Minute), engine.Load{MaxInFlight: 100}), 5},
 		{"no more than may be under way", open(pace.Constant(100_000, time.Minute), engine.Load{MaxInFlight: 100}), 100},

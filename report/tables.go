@@ -99,14 +99,14 @@ func (p *page) phases() {
 		return
 	}
 	words[0] = "p50 of " + words[0]
-	fresh, ahead := plural(t.NewConnections, "new connection"), 0
+	ahead := 0
 	for _, t := range p.d.Transports {
 		ahead += t.OpenedAhead
 	}
 	if ahead > 0 {
-		fresh += fmt.Sprintf(" (%s opened before the start)", count(int64(ahead)))
+		words = append(words, plural(int64(ahead), "connection")+" opened before the start")
 	}
-	words = append(words, fmt.Sprintf("%s, %s reused", fresh, count(t.ReusedConnections)))
+	words = append(words, fmt.Sprintf("%s, %s reused", plural(t.NewConnections, "new connection"), count(t.ReusedConnections)))
 	words = append(words, protocols(p.d.Transports)...)
 	p.section("phases", wrap(words, ", ", columns-margin)...)
 }

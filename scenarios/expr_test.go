@@ -80,7 +80,7 @@ func TestBlind(t *testing.T) {
 		"  - {invoke: hello, check: [\"status == 200\", \"headers['x'] == 'y'\", \"ms < 100\"]}":           true,
 		"  - {invoke: hello, data: {text: body}, save: {body: \"headers['x']\"}}":                          true,
 		"  - {invoke: hello, check: [\"status == 200\", \"body.code == 0\"]}":                              false,
-		"  - {invoke: hello, check: [\"text contains 'ok' or len(text) > 3\"]}":                                  false,
+		"  - {invoke: hello, check: [\"text contains 'ok' or len(text) > 3\"]}":                            false,
 		"  - {invoke: hello, save: {a: body}}":                                                             false,
 		"  - {invoke: hello, save: {a: status, b: body.data.id}, check: [\"status == 200\"]}":              false,
 		"  - {invoke: hello, server: {duration_ms: body.ms}}":                                              false,

@@ -1,6 +1,7 @@
 package invoke
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -27,27 +28,33 @@ type connector interface {
 
 // Connect opens connections for the invocations with which a plan begins, as
 // far as they begin together and are too many for their connections to be
-// opened in time. It ends with ctx. That it does not get one is no error: the
-// invocation that needs it will tell.
-func (c *Client) Connect(ctx context.Context, p *engine.Plan) {
+// opened in time; at most so many. It ends with ctx, or when the first of them
+// had to have ended. That it does not get one is no error: the invocation that
+// needs it will tell.
+func (c *Client) Connect(ctx context.Context, p *engine.Plan, most int) {
 	t, ok := c.Transport.(connector)
 	if !ok {
 		return
 	}
 	at := map[place]*engine.Request{}
 	needed := map[place]int{}
+	patience := forever
 	for _, step := range p.First() {
 		var q engine.Request
 		i := engine.Invocation{Step: step, Scope: &engine.Scope{}}
 		if step.Target.Method.Encode(&i, c.plans.of(step).grant, time.Now(), &q) != nil {
 			continue // it cannot be told without the row, or the grant
 		}
+		patience = min(patience, cmp.Or(step.Target.Timeout, forever))
 		at[placeOf(&q)] = &q
 		needed[placeOf(&q)] += p.Load.First()
 	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	var all sync.WaitGroup
 	for to, n := range needed {
-		if n > fewAtOnce {
+		n = min(n, most)
+		if most -= n; n > fewAtOnce {
 			all.Go(func() { t.Connect(ctx, at[to], n) })
 		}
 	}

@@ -50,6 +50,7 @@ func TestConnect(t *testing.T) {
 		{name: "HTTP/2 needs one", secure: true, h2: true, load: workers(20), ahead: 1, after: 1},
 		{name: "HTTP/2 that is asked for needs one", secure: true, h2: true, o: Options{Protocol: "h2"}, load: workers(20), ahead: 1, after: 1},
 		{name: "HTTP/2 on several", secure: true, h2: true, o: Options{Connections: 3}, load: workers(20), ahead: 3, after: 3},
+		{name: "no more than there are files for", load: workers(300), ahead: 200, after: 300},
 		{name: "no more than there may be", o: Options{Connections: 7}, load: workers(20), ahead: 7, after: 7},
 		{name: "none is kept", o: Options{NoKeepAlive: true}, load: workers(20), ahead: 0, after: 20},
 		{name: "an open load", load: engine.Load{MaxInFlight: 100, Arrivals: func() pace.Arrivals { return pace.Even(pace.Constant(2000, time.Minute)) }}, ahead: 10, after: 10},
@@ -92,14 +93,14 @@ func TestConnect(t *testing.T) {
 				t.Fatal(err)
 			}
 			tt.o.CAFile = ca
-			tt.o.MaxIdle = 100
+			tt.o.MaxIdle = 400
 			auto := openAuto(t, tt.o)
 			c := &Client{Transport: auto, Base: time.Now()}
 			plan := &engine.Plan{Load: tt.load, Steps: []engine.Step{step(at{plain{}, u})}}
 			if tt.steps != nil {
 				plan.Steps = tt.steps(at{plain{}, u})
 			}
-			c.Connect(t.Context(), plan)
+			c.Connect(t.Context(), plan, 200)
 			for began := time.Now(); opened.Load() < int64(tt.ahead) && time.Since(began) < 5*time.Second; { // the server has yet to hear of the last
 				time.Sleep(time.Millisecond)
 			}
@@ -172,7 +173,7 @@ func TestConnectFails(t *testing.T) {
 			c.Connect(ctx, &engine.Plan{
 				Load:  engine.Load{Crowd: pace.Constant(50, time.Minute)},
 				Steps: []engine.Step{{Invoke: &engine.Invoke{Target: &engine.Target{Method: at{plain{}, u}}}}},
-			})
+			}, 200)
 			if took := time.Since(c.Base); took > 2*time.Second {
 				t.Errorf("it took %v", took)
 			}

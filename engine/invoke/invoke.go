@@ -78,6 +78,9 @@ type Client struct {
 	// when nothing is checked.
 	Check func(*engine.Invoke, *engine.Scope, *engine.Reply)
 
+	// Whole keeps the bodies of replies whole, whatever the plan says of them.
+	Whole bool
+
 	// Limit is the ceiling on attempts per second; nil for none.
 	Limit *Limit
 

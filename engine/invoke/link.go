@@ -163,7 +163,10 @@ func (l *link) receive(q *engine.Request, p *engine.Response, t *Timing, sent ti
 	if t.End = l.first; l.reply.fills > 1 || err != nil { // else it came in one piece
 		t.End = l.came()
 	}
-	sent = min(sent, l.first) // we may have come late to look at the clock
+	if l.first < sent { // we came late to look at the clock
+		sent = l.first
+		t.Phases.Send = sent - l.began
+	}
 	t.Phases.FirstByte, t.Phases.Receive = l.first-sent, t.End-l.first
 	l.sock.soon = t.Phases.FirstByte < soonest
 	return again, err

@@ -162,17 +162,6 @@ func (l *list) fold(dense *hdr.Histogram) {
 	l.us, l.over = l.us[:0], 0
 }
 
-// above returns a cell whose list has more than n values; ok is false when
-// there is none.
-func (g *gather) above(n int) (cell *list, ok bool) {
-	for _, at := range g.touched {
-		if l := g.cell(at); len(l.us) > n {
-			return l, true
-		}
-	}
-	return nil, false
-}
-
 // finish returns what was gathered, and starts anew.
 func (g *gather) finish(dense *hdr.Histogram) *set {
 	s := g.set

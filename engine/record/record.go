@@ -298,13 +298,15 @@ func (r *Recorder) rest() {
 // of it has to be done at once.
 func (r *Recorder) fold(n int) {
 	for _, g := range []*gather{r.main, r.warm} {
-		for more := true; more; r.rest() {
+		for i, more := 0, true; more; i++ {
 			r.mu.Lock()
-			var l *list
-			if l, more = g.above(n); more {
-				l.fold(r.dense)
+			if more = i < len(g.touched); more {
+				if l := g.cell(g.touched[i]); len(l.us) > n {
+					l.fold(r.dense)
+				}
 			}
 			r.mu.Unlock()
+			r.rest()
 		}
 	}
 }

@@ -38,7 +38,7 @@ func (p *Process) Invoke(ctx context.Context, c *scenarios.Compiled, s Source) e
 	defer func() { cancel(nil); asked.Wait() }()
 
 	base := time.Now()
-	client := &invoke.Client{Transport: t.invocations, Tokens: t.tokens, Base: base, Check: check.Reply}
+	client := &invoke.Client{Transport: t.invocations, Tokens: t.tokens, Base: base, Check: check.Reply, Whole: true}
 	if err := client.SignIn(ctx, c.Plan); err != nil && ctx.Err() == nil {
 		return ExitError{check.Ending{Stopped: true}.ExitCode(), err}
 	}

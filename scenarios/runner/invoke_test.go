@@ -72,3 +72,26 @@ func TestInvoke(t *testing.T) {
 		})
 	}
 }
+
+// TestInvokeTellsAll holds that a reply that no check looks at is told whole.
+func TestInvokeTellsAll(t *testing.T) {
+	_, at := newTollgate(t, emulator.Config{Functions: map[string]emulator.Function{"hello": {}}}, "")
+	body := `{"a":"` + strings.Repeat("x", 100_000) + `"}`
+	for _, method := range []string{"http-api"} {
+		var out, told bytes.Buffer
+		p := &runner.Process{In: strings.NewReader(""), Out: &out, Err: runner.NewConsole(&told), Version: "test", Stop: make(chan struct{}),
+			Env: func(string) (string, bool) { return "", false }}
+		source := runner.Source{File: writeScenario(t, fmt.Sprintf("target: {env: my-env, endpoint: %q, method: %s, auth: {anonymous: true, endpoint: %q}}\nsteps: [{invoke: hello}]\n", at, method, at)),
+			NoLoad: true, Flags: scenarios.Flags{Body: &body}}
+		c, err := p.Load(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Invoke(t.Context(), c, source); err != nil {
+			t.Errorf("%s: %v", method, err)
+		}
+		if !strings.Contains(out.String(), body) {
+			t.Errorf("%s: %d bytes are told of a reply of %d; on standard error %s", method, out.Len(), len(body), &told)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -221,11 +222,13 @@ func (s *session) fire(ctx context.Context) error {
 	client := &invoke.Client{Transport: s.wires.invocations, Tokens: s.wires.tokens, Check: check.Reply,
 		Limit: invoke.NewLimit(s.plan.Load.MaxRate), Fatal: s.refused}
 	s.signIn(ctx, client)
-	s.untilStopped(ctx, func(ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, connecting)
-		defer cancel()
-		client.Connect(ctx, s.plan)
-	})
+	if !s.stopping() {
+		s.untilStopped(ctx, func(ctx context.Context) {
+			ctx, cancel := context.WithTimeout(ctx, connecting)
+			defer cancel()
+			client.Connect(ctx, s.plan, spareFiles())
+		})
+	}
 	// What compiling left is collected now and not in the first milliseconds. The
 	// runtime also learns by it how small most stacks are: callers that start on
 	// one twice as large keep it.
@@ -252,6 +255,17 @@ func (s *session) fire(ctx context.Context) error {
 	progress()
 	s.health = sampler.Stop()
 	return err
+}
+
+// spareFiles is how many files the process may open beside those of the run
+// folder and its own.
+func spareFiles() int {
+	const own = 100
+	limit := self.Describe().FilesLimit
+	if !limit.Measured {
+		return math.MaxInt
+	}
+	return max(0, int(min(limit.Value, math.MaxInt32))-own)
 }
 
 // signIn gets the credentials that the run needs before anything is due. A run
