@@ -234,11 +234,26 @@ func FuzzH2Reply(f *testing.F) {
 		if p.Status == 304 && p.Get("Content-Length") != "" {
 			return // net/http waits for a body
 		}
-		var theirs engine.Response
-		for range 5 { // which of its goroutines sees the end first is a matter of luck
-			if theirs, err = c.theirs(); err == nil {
-				break
+		type answer struct {
+			engine.Response
+			error
+		}
+		answers := make(chan answer, 1)
+		go func() {
+			var a answer
+			for range 5 { // which of its goroutines sees the end first is a matter of luck
+				if a.Response, a.error = c.theirs(); a.error == nil {
+					break
+				}
 			}
+			answers <- a
+		}()
+		var theirs engine.Response
+		select {
+		case a := <-answers:
+			theirs, err = a.Response, a.error
+		case <-time.After(5 * time.Second):
+			return // it has locked itself in, as it does when a stream's window overflows
 		}
 		if err != nil {
 			t.Fatalf("status %d, body %q, which net/http refuses: %v", p.Status, p.Body, err)
