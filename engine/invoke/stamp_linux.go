@@ -3,8 +3,10 @@
 package invoke
 
 import (
+	"encoding/binary"
 	"os"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -14,9 +16,10 @@ import (
 type stamp struct {
 	at int64 // when the last of what was read came in, by the wall clock, in ns; 0: not told
 
-	head syscall.Msghdr
-	part syscall.Iovec
-	note [(syscall.SizeofCmsghdr + unsafe.Sizeof(syscall.Timespec{})) / 8]uint64
+	socket direct // of that
+	head   syscall.Msghdr
+	part   syscall.Iovec
+	note   [(syscall.SizeofCmsghdr + unsafe.Sizeof(syscall.Timespec{})) / 8]uint64
 }
 
 // newStamp returns nil where the system does not tell.
@@ -33,7 +36,7 @@ func newStamp(c syscall.RawConn) *stamp {
 
 // receive reads what is there, and EAGAIN when nothing is.
 func (s *stamp) receive(d direct, b []byte) (int, error) {
-	s.at = 0
+	s.at, s.socket = 0, d
 	s.part.Base = unsafe.SliceData(b)
 	s.part.SetLen(len(b))
 	s.head.Iov, s.head.Iovlen = &s.part, 1
@@ -64,4 +67,18 @@ func (s *stamp) read() {
 	if s.head.Controllen == uint64(unsafe.Sizeof(s.note)) && head.Level == syscall.SOL_SOCKET && head.Type == syscall.SCM_TIMESTAMPNS {
 		s.at = (*syscall.Timespec)(unsafe.Pointer(&s.note[syscall.SizeofCmsghdr/8])).Nano()
 	}
+}
+
+// lastPacket returns how long ago the last packet with data came, by the
+// system's own count; less than 0 where it does not tell.
+func (s *stamp) lastPacket() time.Duration {
+	const at = 52 // tcpi_last_data_recv of struct tcp_info, in ms (linux/tcp.h)
+	var info [64]byte
+	size := uint32(len(info))
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_GETSOCKOPT, uintptr(s.socket), syscall.IPPROTO_TCP, syscall.TCP_INFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	if errno != 0 || size < at+4 {
+		return never
+	}
+	return time.Duration(binary.NativeEndian.Uint32(info[at:])) * time.Millisecond
 }

@@ -16,17 +16,20 @@ func TestStampSays(t *testing.T) {
 		name            string
 		s               *stamp
 		from, now, want time.Duration
+		last            time.Duration // since the last packet
 	}{
-		{"between", lay(4), 1, 9, 5},
-		{"at once", lay(8), 1, 9, 1},
-		{"now", lay(0), 1, 9, 9},
-		{"before the request", lay(9), 1, 9, 9},
-		{"in the future", lay(-1), 1, 9, 9},
-		{"a day ago", lay(24 * time.Hour), 1, 9, 9},
-		{"as long as may be", lay(longestLag), 0, 9 * ms, 9*ms - longestLag},
-		{"longer than that: the bytes before them were lost, say", lay(longestLag + 1), 0, 9 * ms, 9 * ms},
+		{"between", lay(4), 1, 9, 5, never},
+		{"at once", lay(8), 1, 9, 1, never},
+		{"now", lay(0), 1, 9, 9, never},
+		{"before the request", lay(9), 1, 9, 9, never},
+		{"in the future", lay(-1), 1, 9, 9, never},
+		{"a day ago", lay(24 * time.Hour), 1, 9, 9, never},
+		{"as long as is sure", lay(surely), 0, 9 * ms, 9*ms - surely, never},
+		{"longer than that, and nothing is known", lay(surely + 1), 0, 9 * ms, 9 * ms, never},
+		{"long, and nothing came since", lay(80 * ms), 0, 90 * ms, 10 * ms, 78 * ms},
+		{"long, and bytes before them came since", lay(80 * ms), 0, 90 * ms, 90 * ms, 70 * ms},
 	} {
-		if got := tt.s.before(clock, tt.now, tt.from); got != tt.want {
+		if got := tt.s.before(clock, tt.now, tt.from, func() time.Duration { return tt.last }); got != tt.want {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
 	}
@@ -35,6 +38,32 @@ func TestStampSays(t *testing.T) {
 		if got := s.since(base, 0); got < time.Minute || got > 2*time.Minute {
 			t.Errorf("nothing was noted, and it came at %v", got)
 		}
+	}
+}
+
+// TestStampedLong reads what has lain there for long.
+func TestStampedLong(t *testing.T) {
+	at := rawServer(t, func(_ int, c net.Conn) {
+		time.Sleep(50 * ms) // the kernel begins to note times some moments after it was asked to
+		c.Write([]byte("hello"))
+		c.Read(make([]byte, 1))
+	})
+	base := time.Now()
+	c, err := net.Dial("tcp", at[len("http://"):])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	s := newSocket(c, nil, true)
+	time.Sleep(150 * ms)
+	if _, err := s.Read(make([]byte, 100)); err != nil {
+		t.Fatal(err)
+	}
+	if s.stamp == nil {
+		t.Skip("the system does not tell when what is read came in")
+	}
+	if came, last := s.stamp.since(base, 0), s.stamp.lastPacket(); came > 110*ms || last < 80*ms || last > 10*time.Second {
+		t.Errorf("it came at %v, the last packet %v ago; want 100ms before it was read", came, last)
 	}
 }
 
