@@ -94,7 +94,7 @@ func (m *member) work(sending, work context.Context, exhausted func()) {
 			return
 		}
 		if m.next.warm {
-			r.count(true, &r.due)
+			r.warm.Add(1)
 		}
 		m.iterate(work, &m.next)
 	}

@@ -30,7 +30,7 @@ type pass struct {
 	ticket
 	losers  sync.WaitGroup // groups that have settled, and have members left
 	grouped bool           // there was a group; written by who makes the steps at the top
-	began   time.Duration
+	began   time.Duration  // when its caller looked at the clock; 0: something was waited for since
 
 	// The largest lateness of its invocations, in ns; less than 0 when there were
 	// none. Members of groups have theirs apart, for they may end at any time.
@@ -71,12 +71,12 @@ func (c *caller) iterate(ctx context.Context, t *ticket) {
 func (c *caller) start(t *ticket) time.Duration {
 	r, p := c.run, &c.pass
 	r.count(t.warm, &r.sent)
-	p.caller, p.ticket, p.grouped, p.began, p.late = c, *t, false, t.due, -1
+	p.caller, p.ticket, p.grouped, p.began, p.late = c, *t, false, 0, -1
 	c.scope = Scope{}
 	c.scope.Seed, c.scope.Iteration, c.scope.Row = r.Plan.Seed, t.n, t.row
 	if r.load.Arrivals == nil {
-		if r.Rows != nil {
-			p.began = 0 // its row may have had to be waited for
+		if r.Rows == nil { // else its row may have had to be waited for
+			p.began = t.due
 		}
 		return t.due // a closed run's is due when its caller looks at the clock
 	}

@@ -147,17 +147,17 @@ func (r *Run) Ended() <-chan struct{} { return r.ended }
 // Tally says how far the run is. It may be called at any time after Fire has
 // begun, by anyone.
 func (r *Run) Tally() Tally {
-	warmed := r.warmed.Load() // what has ended is read before what was begun, and so is no more
-	t := Tally{Finished: r.finished.Load(), Canceled: r.canceled.Load()}
-	t = Tally{
-		Finished: t.Finished, Canceled: t.Canceled,
+	// What has ended is read before what was begun, and so is no more.
+	finished, canceled, warmed := r.finished.Load(), r.canceled.Load(), r.warmed.Load()
+	t := Tally{
+		Finished: finished, Canceled: canceled,
 		Due: r.due.Load(), Sent: r.sent.Load(), Dropped: r.dropped.Load(), Warmup: r.warm.Load(),
 		InFlight: int(r.inFlight.Load()), Callers: int(r.hired.Load()),
 		Elapsed: r.now(), Burst: r.burst.worst(),
 	}
 	if r.load.Arrivals == nil {
 		t.Due = t.Sent
-		t.InFlight = min(t.Callers, int(t.Sent+t.Warmup-t.Finished-t.Canceled-warmed))
+		t.InFlight = min(t.Callers, int(t.Sent+t.Warmup-finished-canceled-warmed))
 	}
 	t.Full = r.full.total(t.Elapsed)
 	ended := false

@@ -38,7 +38,7 @@ func (c *Client) Connect(ctx context.Context, p *engine.Plan, most int) {
 	}
 	at := map[place]*engine.Request{}
 	needed := map[place]int{}
-	patience := forever
+	patience, together := forever, p.Load.First()
 	for _, step := range p.First() {
 		var q engine.Request
 		i := engine.Invocation{Step: step, Scope: &engine.Scope{}}
@@ -47,7 +47,7 @@ func (c *Client) Connect(ctx context.Context, p *engine.Plan, most int) {
 		}
 		patience = min(patience, cmp.Or(step.Target.Timeout, forever))
 		at[placeOf(&q)] = &q
-		needed[placeOf(&q)] += p.Load.First()
+		needed[placeOf(&q)] += together
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -89,7 +89,7 @@ func (a *Auto) Connect(ctx context.Context, q *engine.Request, n int) {
 	case byFast:
 		a.fast.Connect(ctx, q, n)
 	case byH2:
-		a.h2.Connect(ctx, q)
+		a.h2.Connect(ctx, q, n)
 	}
 }
 
@@ -152,15 +152,15 @@ func (h *host) ahead(ctx context.Context) error {
 	return nil
 }
 
-// Connect opens as many connections ahead as the options say; one where that is
-// as many as it takes.
-func (h *H2) Connect(ctx context.Context, q *engine.Request) {
+// Connect opens as many connections ahead as the options say, until there are n;
+// one where that is as many as it takes.
+func (h *H2) Connect(ctx context.Context, q *engine.Request, n int) {
 	host, err := h.host(q)
 	if err != nil {
 		return
 	}
 	var kept []*h2conn
-	for i := range max(1, h.o.Connections) {
+	for i := range max(1, min(n, h.o.Connections)) {
 		var t Timing
 		t.reset(time.Now(), 0, forever)
 		t.begin()

@@ -50,6 +50,7 @@ func TestConnect(t *testing.T) {
 		{name: "HTTP/2 needs one", secure: true, h2: true, load: workers(20), ahead: 1, after: 1},
 		{name: "HTTP/2 that is asked for needs one", secure: true, h2: true, o: Options{Protocol: "h2"}, load: workers(20), ahead: 1, after: 1},
 		{name: "HTTP/2 on several", secure: true, h2: true, o: Options{Connections: 3}, load: workers(20), ahead: 3, after: 3},
+		{name: "HTTP/2 on no more than begin at once", secure: true, h2: true, o: Options{Connections: 30}, load: workers(5), ahead: 5, after: 5},
 		{name: "no more than there are files for", load: workers(300), ahead: 200, after: 300},
 		{name: "no more than there may be", o: Options{Connections: 7}, load: workers(20), ahead: 7, after: 7},
 		{name: "none is kept", o: Options{NoKeepAlive: true}, load: workers(20), ahead: 0, after: 20},

@@ -153,12 +153,12 @@ func (f *Fast) host(q *engine.Request) (*host, error) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.found(placeOf(q))
+	return f.hostAt(placeOf(q))
 }
 
-// found returns the host of a place, which it makes if there is none. f.mu is
+// hostAt returns the host of a place, which it makes if there is none. f.mu is
 // held.
-func (f *Fast) found(to place) (*host, error) {
+func (f *Fast) hostAt(to place) (*host, error) {
 	if f.closed {
 		return nil, errClosed
 	}
@@ -182,7 +182,7 @@ func (f *Fast) found(to place) (*host, error) {
 // where to.
 func (f *Fast) Prepare(q *engine.Request) {
 	f.mu.Lock()
-	if h, err := f.found(placeOf(q)); err == nil {
+	if h, err := f.hostAt(placeOf(q)); err == nil {
 		h.pinned = true
 		q.Way = h
 	}

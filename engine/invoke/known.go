@@ -96,7 +96,7 @@ func (c *Client) encode(r *engine.Result, k *known, now time.Duration) error {
 	if err := k.method.Encode(r.Invocation, r.Grant, c.Base.Add(now), r.Request); err != nil {
 		return err
 	}
-	if !c.Whole && !asksGzip(r.Request) { // what is packed is needed whole
+	if k.keep > 0 && !c.Whole && !asksGzip(r.Request) { // what is packed is needed whole
 		r.Request.Keep = k.keep
 	}
 	if k.steady != nil && k.steady.Steady(r.Grant) {

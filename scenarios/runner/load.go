@@ -135,7 +135,7 @@ func (p *Process) connect(c *scenarios.Compiled, s Source, parallel int, trust [
 	}
 	if t.tokens, err = invoke.NewHTTP(o); err == nil {
 		o.Protocol, o.Connections, o.NoKeepAlive, o.MaxIdle = c.Client.Protocol, c.Client.Connections, !c.Client.KeepAlive, parallel
-		o.Stamped = c.Plan != nil && c.Plan.Load.Arrivals != nil
+		o.Stamped = c.Plan.Load.Arrivals != nil
 		t.invocations, err = invoke.NewAuto(o)
 	}
 	if err != nil {

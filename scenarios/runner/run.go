@@ -97,6 +97,7 @@ type session struct {
 	wires   transports
 	rows    *dataset.Reader
 	timer   pace.Timer
+	machine self.Machine
 
 	base    time.Time
 	run     *engine.Run
@@ -155,6 +156,7 @@ func (p *Process) open(ctx context.Context, c *scenarios.Compiled, o RunOptions)
 		s.plan, trust = s.c.Plan, s.gateway.cert
 		p.detail("the emulator listens on %s", s.gateway.url)
 	}
+	s.machine = self.Describe()
 	self.MakeRoomForFiles(s.parallel())
 	if s.wires, err = p.connect(c, o.Source, s.parallel(), trust); err != nil {
 		return s, err
@@ -180,7 +182,7 @@ func (p *Process) open(ctx context.Context, c *scenarios.Compiled, o RunOptions)
 	}
 	return s, record.WriteInfo(s.dir, record.RunInfo{
 		Kind: "run", Name: s.plan.Name, Started: now, Seed: s.plan.Seed, Flags: masked(o.Given, c.Mask),
-		Tool: p.tool(), Machine: self.Describe(), Fingerprints: prints,
+		Tool: p.tool(), Machine: s.machine, Fingerprints: prints,
 	})
 }
 
@@ -226,7 +228,7 @@ func (s *session) fire(ctx context.Context) error {
 		s.untilStopped(ctx, func(ctx context.Context) {
 			ctx, cancel := context.WithTimeout(ctx, connecting)
 			defer cancel()
-			client.Connect(ctx, s.plan, spareFiles())
+			client.Connect(ctx, s.plan, s.spareFiles())
 		})
 	}
 	// What compiling left is collected now and not in the first milliseconds. The
@@ -259,9 +261,9 @@ func (s *session) fire(ctx context.Context) error {
 
 // spareFiles is how many files the process may open beside those of the run
 // folder and its own.
-func spareFiles() int {
+func (s *session) spareFiles() int {
 	const own = 100
-	limit := self.Describe().FilesLimit
+	limit := s.machine.FilesLimit
 	if !limit.Measured {
 		return math.MaxInt
 	}

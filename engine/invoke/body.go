@@ -2,7 +2,11 @@ package invoke
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
+
+	"volley/engine"
 )
 
 // Limits of what stands beside the data of a body in chunks.
@@ -11,6 +15,102 @@ const (
 	maxExcess    = 16 << 10 // bytes of all such lines beyond a fair share; see chunks
 	maxTrailers  = 4 << 10  // bytes of all trailers, as net/http has it
 )
+
+// receive reads the body.
+func (r *replyReader) receive(verb string, most int64, p *engine.Response, f framing) (again bool, err error) {
+	p.Body = nil
+	switch {
+	case verb == "HEAD" || p.Status == 204 || p.Status == 304:
+	case f.chunked:
+		p.Body, err = r.chunks(most)
+	case f.length > most:
+		return false, &exchangeError{detail: detailTooLarge, message: fmt.Sprintf("the reply is to have %d bytes; at most %d are read", f.length, most)}
+	case f.length >= 0:
+		p.Body, err = r.exactly(int(f.length))
+	default:
+		f.close = true
+		p.Body, err = r.rest(most)
+	}
+	if err == nil && r.size > most {
+		err = tooLarge(p.Status, most)
+	}
+	// What comes without having been asked for belongs to nobody.
+	return err == nil && !f.close && r.at == r.end, err
+}
+
+// exactly returns the next n bytes.
+func (r *replyReader) exactly(n int) ([]byte, error) {
+	if r.end-r.at >= n {
+		r.at += n
+		r.size = int64(n)
+		return r.buf[r.at-n : r.at : r.at], nil
+	}
+	if r.keep > 0 && int64(n) > r.keep {
+		r.body = r.body[:0]
+		err := r.through(int64(n))
+		return r.body, err
+	}
+	if cap(r.body) < n {
+		r.body = make([]byte, 0, n)
+	}
+	got := copy(r.body[:n], r.buf[r.at:r.end])
+	r.at = r.end
+	r.fills++
+	m, err := io.ReadFull(r.from, r.body[got:n])
+	r.body = r.body[:got+m]
+	r.size = int64(len(r.body))
+	return r.body, unexpected(err)
+}
+
+// through reads the next n bytes of a body, and keeps what is wanted.
+func (r *replyReader) through(n int64) error {
+	for n > 0 {
+		if r.at == r.end {
+			if err := r.fill(); err != nil {
+				return unexpected(err)
+			}
+		}
+		part := r.buf[r.at:min(r.end, r.at+int(min(n, readSize)))]
+		r.hold(part)
+		r.at += len(part)
+		n -= int64(len(part))
+	}
+	return nil
+}
+
+// hold adds a part of the body to what is kept of it.
+func (r *replyReader) hold(part []byte) {
+	r.size += int64(len(part))
+	r.body = append(r.body, part[:wanted(r.keep, len(r.body), len(part))]...)
+}
+
+// wanted returns how many of n more bytes are to be kept, where keep are in all
+// (0: every one) and have already.
+func wanted(keep int64, have, n int) int {
+	if keep == 0 {
+		return n
+	}
+	return int(min(int64(n), max(0, keep-int64(have))))
+}
+
+// rest reads until the connection is closed, or one byte above most.
+func (r *replyReader) rest(most int64) ([]byte, error) {
+	r.body = r.body[:0]
+	r.hold(r.buf[r.at:r.end])
+	r.at = r.end
+	for r.size <= most {
+		err := r.fill()
+		r.hold(r.buf[r.at:r.end])
+		r.at = r.end
+		if errors.Is(err, io.EOF) {
+			return r.body, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return r.body, nil
+}
 
 // chunks reads a body in chunks, and the trailers after it, which nobody wants.
 func (r *replyReader) chunks(most int64) ([]byte, error) {
